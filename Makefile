@@ -1,0 +1,72 @@
+# The two commands that matter are `make book` and `make test`; `make help` lists the rest.
+# Override with e.g. `make book PYTHON3=python3.12 VENV=/tmp/venv`.
+PYTHON3 ?= python3
+VENV ?= .venv
+PORT ?= 8000
+
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help book test clean serve notebook sync bench links setup execute pages chromium
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+book: execute  ## Run every chapter that changed and build _build/html/index.html
+	@$(MAKE) --no-print-directory pages
+
+# Every stage runs, so that one report tells everything; any of them can close the gate.
+test: setup chromium  ## Run the chapters, build the pages, test all of it
+	@status=0; \
+	$(MAKE) --no-print-directory book || status=1; \
+	$(PYTHON) -m pytest || status=1; \
+	exit $$status
+
+serve: book  ## Build, then show the book on http://localhost:8000
+	@$(PYTHON) -m webbrowser http://localhost:$(PORT)/ >/dev/null 2>&1 </dev/null &
+	@$(PYTHON) -m http.server --bind localhost --directory _build/html $(PORT)
+
+notebook: setup  ## Open the chapters in Jupyter Lab
+	@$(PYTHON) -m jupyter lab book
+
+sync: setup  ## Bring each chapter's .md and .ipynb into line
+	@$(PYTHON) -m jupytext --quiet --sync $$(grep -l kernelspec: book/*.md)
+
+bench: setup  ## Measure the helpers against their bare cost and their peers
+	@$(PYTHON) -m benchmarks
+
+links: execute  ## Check every link to the outside (needs the internet)
+	@$(VENV)/bin/jupyter-book build . --builder linkcheck
+
+clean:  ## Remove what was built; the virtual environment stays
+	rm -rf _build .pytest_cache
+
+setup: $(READY)
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make ... PYTHON3=/path/to/python3.11"; exit 1; }
+	@test -x $(PYTHON) || $(PYTHON3) -m venv $(VENV) || \
+		{ echo "No virtual environment could be made; on Debian and Ubuntu install python3-venv."; exit 1; }
+	$(PYTHON) -m pip install --quiet -r requirements.txt
+	$(PYTHON) -m pip install --quiet --no-deps -e .
+	@touch $@
+
+execute: setup
+	@$(PYTHON) book/_ext/execute.py
+
+# Sphinx warns about a page only when it reads it: after a failure it must read all of them again,
+# or the next build would pass.
+pages: setup
+	@$(VENV)/bin/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
+
+chromium:
+	@for name in chromium chromium-browser google-chrome; do \
+		command -v $$name >/dev/null && exit 0; \
+	done; \
+	if command -v apt-get >/dev/null; then \
+		if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq chromium && exit 0; \
+	fi; \
+	echo "Chromium is missing and could not be installed: the page tests will fail without it."

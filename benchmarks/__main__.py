@@ -1,0 +1,92 @@
+"""Every row is one ratio, both sides timed in turn in this run; the median over the rounds is printed."""
+
+import math
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from helpers import data, kernels, networks, spectra, training
+
+N, D, H = 2000, 1000, 1500  # the size of the book
+
+
+def seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def ratio(ours: Callable[[], object], other: Callable[[], object], rounds: int) -> tuple[float, float, float]:
+    """Minimum, median and maximum over the rounds of time(ours) / time(other), after one round to warm up."""
+    pairs = [(seconds(ours), seconds(other)) for _ in range(rounds + 1)][1:]
+    ratios = [a / b for a, b in pairs]
+    return min(ratios), statistics.median(ratios), max(ratios)
+
+
+def gradient_step(activation: str) -> tuple[Callable, Callable]:
+    """Twenty full-batch GD steps against their matrix products: X W' and the gradient's D' X, twenty times."""
+    steps = 20
+    problem, net = data.teacher_student(N, D), networks.TwoLayerNet(D, H, activation)
+    x, w, delta = problem.x, net.weight.detach(), torch.randn(N, H)
+
+    def bare() -> None:
+        for _ in range(steps):
+            torch.mm(x, w.T)
+            torch.mm(delta.T, x)
+
+    return lambda: training.train(net, problem, "sgd", 10.0, epochs=steps, evaluations=1), bare
+
+
+def tangent_kernel(activation: str) -> tuple[Callable, Callable]:
+    """The NTK against its matrix products: X W', X X', S S', F F'."""
+    net, x = networks.TwoLayerNet(D, H, activation), torch.randn(N, D)
+    w, features = net.weight.detach(), torch.randn(N, H)
+
+    def bare() -> None:
+        torch.mm(x, w.T)
+        torch.mm(x, x.T)
+        torch.mm(features, features.T)
+        torch.mm(features, features.T)
+
+    return lambda: kernels.neural_tangent_kernel(net, x), bare
+
+
+def power_law(sample: np.ndarray) -> tuple[Callable, Callable]:
+    """The package `powerlaw` against our fit: above 1 we are faster."""
+    import powerlaw
+
+    def peer() -> float:
+        return powerlaw.Fit(sample, verbose=False).power_law.alpha
+
+    return peer, lambda: spectra.fit_power_law(sample)
+
+
+def singular_values() -> tuple[Callable, Callable]:
+    """Singular values against the bare LAPACK call."""
+    w = torch.randn(H, D, dtype=torch.float64)
+    return lambda: spectra.singular_values(w), lambda: torch.linalg.svdvals(w)
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    bulk = torch.linalg.svdvals(torch.randn(3000, 2000) / math.sqrt(3000)).square().double().numpy()
+    rows = [(f"GD step, {a} / bare GEMMs", gradient_step(a), 7) for a in ("tanh", "softplus", "relu")]
+    rows += [(f"NTK, {a} / bare GEMMs", tangent_kernel(a), 9) for a in ("tanh", "softplus", "relu")]
+    rows += [("singular values / bare svdvals", singular_values(), 5)]
+    rows += [("powerlaw / fit_power_law, Pareto 2.5", power_law(rng.pareto(1.5, 2000) + 1), 5)]
+    rows += [("powerlaw / fit_power_law, Marchenko-Pastur", power_law(bulk), 5)]
+    print(f"n={N}, d={D}, h={H}, float32, {torch.get_num_threads()} threads; ratios of times, one run\n")
+    print(f"{'ratio':<45}{'min':>9}{'median':>9}{'max':>9}")
+    for name, (ours, other), rounds in rows:
+        low, middle, high = ratio(ours, other, rounds)
+        print(f"{name:<45}{low:>9.2f}{middle:>9.2f}{high:>9.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # powerlaw reports its own fits
+        main()

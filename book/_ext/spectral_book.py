@@ -1,0 +1,78 @@
+"""The book's own Sphinx extension: what the pages need and Jupyter Book does not do."""
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+import claims_table
+from docutils import nodes
+from notebook_cache import open_cache
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+LOGGER = logging.getLogger(__name__)
+MATHJAX_PARTS = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions"]
+
+
+def use_cache_of_present_code(app: Sphinx, config: Config) -> None:
+    """Point MyST-NB at the outputs that belong to the present helpers and requirements."""
+    config.nb_execution_cache_path = str(open_cache(Path(app.srcdir)).path)
+
+
+def derive_site_address(app: Sphinx, config: Config) -> None:
+    """GitHub serves the pages of github.com/OWNER/NAME at OWNER.github.io/NAME."""
+    owner, name = config.html_theme_options["repository_url"].split("/")[-2:]
+    config.html_baseurl = config.ogp_site_url = f"https://{owner}.github.io/{name}/"
+
+
+def ship_mathjax(app: Sphinx) -> None:
+    """Serve MathJax with the pages: the few files that set TeX in a browser, not all 24 MB."""
+    if app.builder.format != "html":
+        return
+    package = importlib.metadata.distribution("sphinx-mathjax-offline")
+    source = Path(package.locate_file("sphinx-mathjax-offline/static/mathjax"))
+    target = Path(app.outdir) / "_static" / "mathjax"
+    for part in MATHJAX_PARTS:
+        copy = shutil.copytree if (source / part).is_dir() else shutil.copy
+        if not (target / part).exists():
+            (target / part).parent.mkdir(parents=True, exist_ok=True)
+            copy(source / part, target / part)
+
+
+def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
+    """Warn, and so fail the build, where an image would be read out as its file name."""
+    for image in doctree.findall(nodes.image):
+        text = image.get("alt", "").strip()
+        if not text or text == Path(image["uri"]).name:
+            LOGGER.warning("image without alternative text: %s", image["uri"], location=image)
+
+
+def drop_thebe(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:
+    """Leave out sphinx-thebe's scripts: live code is off, and twice the same one is an error."""
+    context["script_files"] = [
+        script for script in context["script_files"] if "thebe" not in _content(script)
+    ]
+
+
+def mend_roles(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:
+    """Make the entries of the bibliography items of the list that docutils puts them in."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def _content(script) -> str:
+    attributes = getattr(script, "attributes", {})
+    return f"{getattr(script, 'filename', script)} {attributes.get('body', '')}"
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("config-inited", use_cache_of_present_code)
+    app.connect("config-inited", derive_site_address)
+    app.connect("builder-inited", ship_mathjax)
+    app.connect("env-before-read-docs", claims_table.read_last)
+    app.connect("doctree-read", require_alternative_text)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", mend_roles)
+    app.add_directive("claims-table", claims_table.ClaimsTable)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,0 +1,52 @@
+"""Arguments refused at the door: every error names the argument, what came and what is allowed."""
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def integer(name: str, value: Any, least: int = 1) -> int:
+    """`value` as an int of at least `least`; TypeError or ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}: got {value!r}, expected an integer of at least {least}")
+    if value < least:
+        raise ValueError(f"{name}: got {value}, expected an integer of at least {least}")
+    return int(value)
+
+
+def real(name: str, value: Any, *, positive: bool = False) -> float:
+    """`value` as a finite float, above 0 where `positive`, else at least 0."""
+    allowed = "a finite number above 0" if positive else "a finite number of at least 0"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: got {value!r}, expected {allowed}")
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        raise ValueError(f"{name}: got {value}, expected {allowed}")
+    return float(value)
+
+
+def array(name: str, value: Any, *shape: int | None) -> Tensor:
+    """`value` as a finite floating tensor of the given shape (None: any size); never copied in vain.
+
+    Tensors keep dtype and device; arrays and nested lists become CPU tensors.
+    """
+    if not isinstance(value, Tensor):
+        try:
+            value = torch.from_numpy(np.ascontiguousarray(value))
+        except (TypeError, ValueError):
+            raise TypeError(f"{name}: got {type(value).__name__}, expected a tensor or an array of numbers") from None
+    value = value.detach()
+    if value.is_complex():
+        raise TypeError(f"{name}: got dtype {value.dtype}, expected real numbers")
+    if not value.is_floating_point():
+        value = value.to(torch.float64)
+    fits = value.ndim == len(shape) and all(s in (None, t) for s, t in zip(shape, value.shape))
+    if not fits or value.numel() == 0:
+        wanted = ", ".join("any" if s is None else str(s) for s in shape)
+        raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected ({wanted}), not empty")
+    if not torch.isfinite(value).all():
+        raise ValueError(f"{name}: got NaN or infinite entries, expected finite numbers")
+    return value

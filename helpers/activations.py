@@ -1,0 +1,112 @@
+"""Activations normalized to mean zero and second moment one under N(0, 1).
+
+A scalar function s is shifted and scaled so that, for xi ~ N(0, 1), E s(xi) = 0 and E s(xi)^2 = 1.
+Two numbers of the normalized s decide what the kernels look like in the linear-width regime
+(Pennington and Worah 2017; Fan and Wang 2020): its first Hermite coefficient b = E s'(xi) and the power of its
+derivative a2 = E s'(xi)^2. All expectations are Gauss-Hermite sums.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.special import roots_hermitenorm
+from torch import Tensor
+
+_NODES = 400
+
+
+def _sigmoid_slope(z: Tensor) -> Tensor:
+    s = torch.sigmoid(z)
+    return s * (1 - s)
+
+
+# name -> (function, derivative), both elementwise on tensors
+_RAW: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "tanh": (torch.tanh, lambda z: 1 - torch.tanh(z) ** 2),
+    "softplus": (F.softplus, torch.sigmoid),
+    "relu": (torch.relu, lambda z: (z > 0).to(z.dtype)),
+    "erf": (torch.erf, lambda z: 2 / math.sqrt(math.pi) * torch.exp(-(z**2))),
+    "sigmoid": (torch.sigmoid, _sigmoid_slope),
+    "identity": (lambda z: z, torch.ones_like),
+}
+
+
+def gaussian_nodes(half_line: bool = False) -> tuple[Tensor, Tensor]:
+    """Nodes and weights, each (m,) float64, with sum w f(x) = E f(xi) for xi ~ N(0, 1).
+
+    `half_line` treats the two half lines apart, so that functions with a kink or jump at 0 are
+    integrated to machine precision too (Gauss-Legendre on [-12, 0] and [0, 12]).
+    """
+    if not half_line:
+        x, w = roots_hermitenorm(_NODES)
+        return torch.from_numpy(x), torch.from_numpy(w / w.sum())
+    x, w = np.polynomial.legendre.leggauss(_NODES)
+    x, w = 6 * (x + 1), 6 * w
+    w = w * np.exp(-(x**2) / 2)
+    w = w / (2 * w.sum())
+    return torch.from_numpy(np.concatenate([-x, x])), torch.from_numpy(np.concatenate([w, w]))
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A normalized activation: call it, or its `derivative`, on tensors of any shape.
+
+    Attributes
+    ----------
+    name : the activation's name before normalization.
+    shift, scale : s(z) = (raw(z) - shift) / scale.
+    linear_coefficient : b = E s'(xi) = E xi s(xi), xi ~ N(0, 1).
+    derivative_power : a2 = E s'(xi)^2. Always b^2 <= 1 and b^2 <= a2.
+    """
+
+    name: str
+    shift: float
+    scale: float
+    linear_coefficient: float
+    derivative_power: float
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """s(z), elementwise; shape, dtype and device follow `z`."""
+        return (self.unnormalized(z) - self.shift) / self.scale
+
+    def unnormalized(self, z: Tensor) -> Tensor:
+        """The function before normalization, elementwise: s(z) = (unnormalized(z) - shift) / scale."""
+        return _RAW[self.name][0](z)
+
+    def derivative(self, z: Tensor) -> Tensor:
+        """s'(z), elementwise; shape, dtype and device follow `z` (0 at the kink of ReLU)."""
+        return _RAW[self.name][1](z) / self.scale
+
+
+@lru_cache
+def _by_name(name: str) -> Activation:
+    function, slope = _RAW[name]
+    x, w = gaussian_nodes(half_line=name == "relu")
+    values, slopes = function(x), slope(x)
+    shift = float(w @ values)
+    scale = math.sqrt(float(w @ (values - shift) ** 2))
+    b = float(w @ slopes) / scale
+    return Activation(name, shift, scale, b, float(w @ slopes**2) / scale**2)
+
+
+def normalized(name: "str | Activation") -> Activation:
+    """The normalized activation called `name`; an Activation is returned unchanged.
+
+    Raises
+    ------
+    ValueError : unknown name.  TypeError : neither a name nor an Activation.
+
+    Source: the normalization E s = 0, E s^2 = 1 is that of Fan and Wang (2020), Assumption 2.
+    """
+    if isinstance(name, Activation):
+        return name
+    if not isinstance(name, str):
+        raise TypeError(f"activation: got {type(name).__name__}, expected a name or an Activation")
+    if name not in _RAW:
+        raise ValueError(f"activation: got {name!r}, expected one of {', '.join(_RAW)}")
+    return _by_name(name)

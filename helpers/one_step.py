@@ -1,0 +1,190 @@
+"""The first gradient step on the first layer: a spike, where it appears, and what it points at.
+
+A student f(x) = output_scale v . s(W x / sqrt d) / sqrt h, with W (h, d) and v (h,) i.i.d. N(0, 1), takes one
+full-batch gradient step W1 = W - rate * grad on |f(X) - y|^2 / (2n), with X (n, d) i.i.d. N(0, 1) and labels
+y = t(beta . x) + noise, |beta| = 1. (A network's readout is output_scale v.) Write u = v / |v|. The gradient is
+close to rank one (Ba et al. 2022):
+    -rate * grad = strength * u w',  w = X'r / |X'r|,  r = y - f0(X).
+r contains f0, hence W, through g = W'v / |v|. But W = W_perp + u g' with u'W_perp = 0, so
+    W1 = W_perp + u q',  q = g + strength * w,  W1'W1 = W_perp'W_perp + q q'.
+W_perp is independent of g, and of w to leading order, so the rank-one theory of Benaych-Georges and Nadakuditi
+(2012) holds for q: the spike acts with effective_strength^2 = |q|^2 - d = strength^2 + 2 strength (g . w).
+`one_step` is the limit of large n, d, h; `one_step_draws` samples finite ones.
+"""
+
+import math
+import operator
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+import torch
+from scipy.linalg import eigh_tridiagonal
+
+from helpers.activations import Activation, normalized
+
+_LARGEST = 1e100  # squares must stay finite
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """W1 (h, d) after one step. Every overlap is |cosine| of two unit vectors.
+
+    Attributes
+    ----------
+    strength : top singular value of rate * grad.
+    effective_strength : strength of the independent spike that would do the same; 0 if its square is negative.
+    value : top singular value of W1, unnormalized; the bulk edge sqrt h + sqrt d where the limit has no spike.
+    visible : effective_strength > (h d)^(1/4).
+    gradient_overlap : top right singular vector of W1 with w, the gradient's input side; 0 if not visible.
+    teacher_overlap : top right singular vector of W1 with beta; 0 if not visible.
+    readout_overlap : top left singular vector of W1 with v / |v|; 0 if not visible.
+    gradient_teacher_overlap : w with beta, whatever the rate.
+    threshold_rate : the rate at which effective_strength = (h d)^(1/4) in the limit.
+    """
+
+    strength: float
+    effective_strength: float
+    value: float
+    visible: bool
+    gradient_overlap: float
+    teacher_overlap: float
+    readout_overlap: float
+    gradient_teacher_overlap: float
+    threshold_rate: float
+
+
+def _count(name: str, value: int, least: int = 1) -> int:
+    try:
+        count = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        count = None
+    if count is None:
+        raise TypeError(f"{name}: got {value!r}, expected an integer, {least} or more")
+    if count < least:
+        raise ValueError(f"{name}: got {value!r}, expected an integer, {least} or more")
+    return count
+
+
+def _number(name: str, value: float, positive: bool = False) -> float:
+    allowed = f"a number {'above' if positive else 'from'} 0, at most {_LARGEST:g}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: got {value!r}, expected {allowed}")
+    if not 0 <= value <= _LARGEST or (positive and value == 0):
+        raise ValueError(f"{name}: got {value!r}, expected {allowed}")
+    return float(value)
+
+
+def _teacher(teacher: str | Activation) -> Activation:
+    try:
+        return normalized(teacher)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("activation", "teacher", 1)) from None
+
+
+def one_step(
+    activation: str | Activation, rate: float, n: int, d: int, h: int, *,
+    teacher: str | Activation = "tanh", noise: float = 0.3, output_scale: float = 1.0,
+) -> OneStep:  # fmt: skip
+    """The limit of W1's spike, from these numbers alone; the setting is the module's.
+
+    Parameters
+    ----------
+    activation, teacher : s and t, normalized.  rate : learning rate of the loss |f(X) - y|^2 / (2n), 0 or more.
+    n, d, h : samples, inputs, hidden units.  noise : sd of the label noise.  output_scale : multiplies v.
+
+    With b = E s', c1 = E t' and b* = output_scale b: |X'r / n|^2 = size^2 = c1^2 + b*^2
+    + (d/n) (1 + noise^2 + output_scale^2), strength = rate b* size / sqrt d, g . w = -b* sqrt d / size,
+    w . beta = c1 / size. Seeds scatter around the limit (at n=2000, d=1000, h=1500 the strength by 3 to 4.5%);
+    overlaps also round off within about 20% of the threshold. `one_step_draws` gives both.
+
+    Raises
+    ------
+    ValueError : a negative, non-finite or huge number, a size below 1, an unknown name.  TypeError : wrong type.
+    """
+    n, d, h = _count("n", n), _count("d", d), _count("h", h)
+    rate, noise = _number("rate", rate), _number("noise", noise)
+    output_scale = _number("output_scale", output_scale, positive=True)
+    b, c1 = output_scale * normalized(activation).linear_coefficient, _teacher(teacher).linear_coefficient
+    size = math.sqrt(c1**2 + b**2 + d / n * (1 + noise**2 + output_scale**2))
+    per_rate, gw = b * size / math.sqrt(d), -b * math.sqrt(d) / size
+
+    strength, threshold = rate * per_rate, math.sqrt(h * d)
+    power = strength * (strength + 2 * gw)  # effective_strength^2
+    visible, length = power > threshold, math.sqrt(d + power)  # length = |q|
+    value = math.sqrt(1 + h / power) * length if visible else math.sqrt(h) + math.sqrt(d)
+    on_q = math.sqrt(1 - (threshold / power) ** 2) if visible else 0.0  # cosine of the right vector and q
+    return OneStep(
+        strength=strength,
+        effective_strength=math.sqrt(max(power, 0.0)),
+        value=value,
+        visible=visible,
+        gradient_overlap=on_q * (strength + gw) / length,
+        teacher_overlap=on_q * strength * c1 / size / length,
+        readout_overlap=on_q * length / value,
+        gradient_teacher_overlap=c1 / size,
+        threshold_rate=(math.sqrt(gw**2 + threshold) - gw) / per_rate,
+    )
+
+
+def one_step_draws(
+    activation: str | Activation, rate: float, n: int, d: int, h: int, *, teacher: str | Activation = "tanh",
+    noise: float = 0.3, output_scale: float = 1.0, draws: int = 200, seed: int = 0,
+) -> list[OneStep]:  # fmt: skip
+    """`draws` samples of W1's spike at finite n, d >= 3, h >= 2, without the matrices: O(n + d + h) each.
+
+    Their mean is what networks average to, at the threshold too; their scatter is what seeds do (a table:
+    pandas.DataFrame of the list). Two things are idealized, no more: the gradient is rank one, and the
+    nonlinear part of f0 is independent noise of the same power. `threshold_rate` is the limit's.
+    """
+    limit = one_step(activation, rate, n, d, h, teacher=teacher, noise=noise, output_scale=output_scale)
+    n, d, h, draws = _count("n", n), _count("d", d, 3), _count("h", h, 2), _count("draws", draws)
+    rng, b, t = np.random.default_rng(_count("seed", seed, 0)), normalized(activation), _teacher(teacher)
+    b = b.linear_coefficient
+    return [_draw(rng, b, t, rate, n, d, h, noise, output_scale, limit.threshold_rate) for _ in range(draws)]
+
+
+def _draw(rng, b, t, rate, n, d, h, noise, scale, threshold_rate) -> OneStep:
+    # three axes: beta; the rest of g; the rest of X'r
+    scale = scale * math.sqrt(rng.chisquare(h) / h)  # |v| is not sqrt h
+    g = np.array([rng.standard_normal(), math.sqrt(rng.chisquare(d - 1)), 0.0])
+    x = rng.standard_normal((n, 2))
+    f0 = scale * (b * x @ g[:2] / math.sqrt(d) + math.sqrt(max(1 - b**2, 0)) * rng.standard_normal(n))
+    r = t(torch.from_numpy(x[:, 0])).numpy() + noise * rng.standard_normal(n) - f0
+    pull = np.append(r @ x, np.linalg.norm(r) * math.sqrt(rng.chisquare(d - 2))) / n  # X'r / n
+    strength, w = rate * scale * b * np.linalg.norm(pull) / math.sqrt(d), pull / np.linalg.norm(pull)
+    q = g + strength * w
+    length = np.linalg.norm(q)
+    value, on_q = _top_singular(rng, length, d, h)
+
+    def right_overlap(direction: np.ndarray) -> float:
+        cosine = direction @ q / length  # off q the singular vector is uniform
+        rest = math.sqrt(max((1 - on_q**2) * (1 - cosine**2), 0))
+        z = rng.standard_normal()
+        return float(abs(on_q * cosine + rest * z / math.sqrt(z**2 + rng.chisquare(d - 2))))
+
+    power = float(length**2 - d)
+    return OneStep(
+        strength=float(strength),
+        effective_strength=math.sqrt(max(power, 0.0)),
+        value=value,
+        visible=power > math.sqrt(h * d),
+        gradient_overlap=right_overlap(w),
+        teacher_overlap=right_overlap(np.array([1.0, 0.0, 0.0])),
+        readout_overlap=float(on_q * length / value),
+        gradient_teacher_overlap=float(abs(w[0])),
+        threshold_rate=threshold_rate,
+    )
+
+
+def _top_singular(rng, length: float, d: int, h: int) -> tuple[float, float]:
+    """Top singular value of W_perp + u q' and |cosine| of its right vector and q, sampled given |q|.
+
+    Householder steps from q turn W_perp into a bidiagonal of chi variables (Dumitriu and Edelman 2002).
+    """
+    k = np.arange(1, d + 1)
+    diagonal = np.sqrt(rng.chisquare(np.maximum(h - k, 1)) * (k < h))
+    above = np.sqrt(rng.chisquare(d - k[:-1]) * (k[:-1] < h))
+    main = diagonal**2 + np.append(length**2, above**2)
+    top, vector = eigh_tridiagonal(main, diagonal[:-1] * above, select="i", select_range=(d - 1, d - 1))
+    return math.sqrt(top[0]), float(abs(vector[0, 0]))

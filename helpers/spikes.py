@@ -1,0 +1,62 @@
+"""A rank-one spike on a Gaussian matrix: when it is seen, where, and how well its directions are recovered."""
+
+import math
+import numbers
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Spike:
+    """What the top singular triple of theta u v' + W shows of the spike, W (h x d) i.i.d. N(0, 1).
+
+    Attributes
+    ----------
+    value : the top singular value, in the units of W (divide by sqrt(h) for W / sqrt(h)).
+    left_overlap : |cos| between the top left singular vector (h,) and u, not squared.
+    right_overlap : |cos| between the top right singular vector (d,) and v, not squared.
+    visible : whether theta > (h d)^(1/4).
+    """
+
+    value: float
+    left_overlap: float
+    right_overlap: float
+    visible: bool
+
+
+def spiked_singular_value(strength: float, h: int, d: int) -> Spike:
+    """Limit of the top singular triple of theta u v' + W, theta = `strength` >= 0, W (h x d) i.i.d. N(0, 1).
+
+    u (h,) and v (d,) are unit vectors independent of W. The spike is visible iff theta > (h d)^(1/4); then
+
+        value   = sqrt((theta^2 + h) (theta^2 + d)) / theta,
+        left^2  = (theta^4 - h d) / (theta^2 (theta^2 + h)),
+        right^2 = (theta^4 - h d) / (theta^2 (theta^2 + d)).
+
+    Otherwise the value is the bulk's edge sqrt(h) + sqrt(d) and the overlaps are 0.
+
+    Raises
+    ------
+    TypeError : `strength` not a real number, `h` or `d` not an integer.
+    ValueError : `strength` negative or not finite, `h` or `d` not positive.
+
+    Source: Benaych-Georges and Nadakuditi (2012), Section 3.1, in units where the entries have variance 1.
+    """
+    for name, size in (("h", h), ("d", d)):
+        if isinstance(size, bool) or not isinstance(size, numbers.Integral):
+            raise TypeError(f"{name}: got {size!r}, expected a positive integer")
+        if size < 1:
+            raise ValueError(f"{name}: got {size}, expected a positive integer")
+    if isinstance(strength, bool) or not isinstance(strength, numbers.Real):
+        raise TypeError(f"strength: got {type(strength).__name__}, expected a real number >= 0")
+    if not (math.isfinite(strength) and strength >= 0):
+        raise ValueError(f"strength: got {strength}, expected a finite number >= 0")
+    power = float(strength) ** 2
+    if not strength > (h * d) ** 0.25:
+        return Spike(math.sqrt(h) + math.sqrt(d), 0.0, 0.0, False)
+    gain = max(0.0, 1 - h * d / power**2)
+    return Spike(
+        value=math.sqrt((power + h) * (1 + d / power)),
+        left_overlap=math.sqrt(gain / (1 + h / power)),
+        right_overlap=math.sqrt(gain / (1 + d / power)),
+        visible=True,
+    )

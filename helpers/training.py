@@ -1,0 +1,205 @@
+"""Training: any torch optimizer, a history that costs nothing, a stop rule, and a clear end where it diverges."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from . import _checks, _random
+from .data import Dataset
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss is no longer finite.
+
+    Attributes
+    ----------
+    step : the step at which the loss was first not finite.
+    last_loss : the last finite training loss.
+    history : everything recorded until then, as in `Run.history`.
+    """
+
+    def __init__(self, step: int, last_loss: float, history: pd.DataFrame) -> None:
+        super().__init__(f"training diverged at step {step}; the last finite loss was {last_loss:.4g}. Lower lr.")
+        self.step, self.last_loss, self.history = step, last_loss, history
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `train` returns.
+
+    Attributes
+    ----------
+    before, after : the network at the start and at the end.
+    history : one row per evaluation: step, epoch, loss, test_loss (both |f - y|^2 / 2n), test_r2.
+    """
+
+    before: nn.Module
+    after: nn.Module
+    history: pd.DataFrame
+
+    @property
+    def test_r2(self) -> float:
+        """1 - mean squared test error / variance of the test labels, at the end."""
+        return float(self.history["test_r2"].iloc[-1])
+
+
+def _optimizer(name: str | type[torch.optim.Optimizer], lr: float, parameters: list[Tensor], options: dict):
+    """An instance of the torch optimizer called `name`, whatever its case."""
+    known = {k.lower(): v for k, v in vars(torch.optim).items() if isinstance(v, type)}
+    kind = known.get(name.lower()) if isinstance(name, str) else name
+    unfit = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)  # no steps, closures, sparse gradients
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind in unfit:
+        raise ValueError(f"optimizer: got {name!r}, expected the name of a torch.optim optimizer, e.g. sgd, adam, adamw")
+    try:
+        return kind(parameters, lr=lr, **options)
+    except TypeError as error:
+        raise TypeError(f"options: got {sorted(options)}, not all of them known to {kind.__name__} ({error})") from None
+
+
+def _batches(data: Dataset, size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches without end: the whole data each time, or disjoint parts of a new shuffle every epoch."""
+    n = len(data.y)
+    if size == n:
+        while True:
+            yield data.x, data.y
+    rng = _random.stream("batches", seed)
+    while True:
+        order = torch.from_numpy(rng.permutation(n)).to(data.x.device)
+        for part in order.split(size):
+            yield data.x[part], data.y[part]
+
+
+def loss(prediction: Tensor, y: Tensor) -> Tensor:
+    """|prediction - y|^2 / (2n), the loss of the book; both (n,)."""
+    return (prediction - y).square().mean() / 2
+
+
+class _Recorder:
+    """Collects the rows of the history and refuses a loss that is not finite."""
+
+    def __init__(self, net: nn.Module, data: Dataset, per_epoch: int, on_evaluation: Callable | None) -> None:
+        self.net, self.data, self.per_epoch, self.on_evaluation = net, data, per_epoch, on_evaluation
+        self.rows: list[dict[str, float]] = []
+        self.last_loss = math.inf
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows)
+
+    def see(self, step: int, value: float) -> float:
+        """A training loss, whether it enters the history or not."""
+        if not math.isfinite(value):
+            raise TrainingDiverged(step, self.last_loss, self.frame)
+        self.last_loss = value
+        return value
+
+    @torch.no_grad()
+    def record(self, step: int, value: float | None = None) -> float:
+        """Add a row; the training loss is computed only where nobody knows it yet."""
+        net, data = self.net, self.data
+        value = self.see(step, float(loss(net(data.x), data.y)) if value is None else value)
+        test = float(loss(net(data.x_test), data.y_test))
+        r2 = 1 - 2 * test / float(data.y_test.var(correction=0))
+        self.rows.append({"step": step, "epoch": step / self.per_epoch, "loss": value, "test_loss": test, "test_r2": r2})
+        if self.on_evaluation is not None:
+            self.on_evaluation(step, net)
+        return value
+
+
+def _trainable(net: nn.Module, train_readout: bool) -> list[nn.Parameter]:
+    """The parameters to train; the readout is frozen where it is not among them."""
+    named = dict(net.named_parameters())
+    if not train_readout:
+        if "readout" not in named:
+            raise ValueError("train_readout: got False, but the network has no parameter called readout")
+        named["readout"].requires_grad_(False)
+    trained = [p for p in named.values() if p.requires_grad]
+    if not trained:
+        raise ValueError("net: got no parameters to train, expected at least one")
+    return trained
+
+
+@torch.enable_grad()
+def train(
+    net: nn.Module,
+    data: Dataset,
+    optimizer: str | type[torch.optim.Optimizer] = "sgd",
+    lr: float = 1.0,
+    *,
+    batch_size: int | None = None,
+    epochs: int = 100,
+    train_readout: bool = True,
+    until_loss: float | None = None,
+    evaluations: int = 20,
+    seed: int = 0,
+    progress: bool = False,
+    on_evaluation: Callable[[int, nn.Module], None] | None = None,
+    **options,
+) -> Run:
+    """Train a copy of `net` on `data` with the loss |f(X) - y|^2 / (2n).
+
+    Parameters
+    ----------
+    net : takes (n, d) to (n,). It is left as it is.
+    optimizer, lr, **options : name or class of a torch.optim optimizer, its rate, and its other arguments, such as
+        momentum=0.9.
+    batch_size : None is full batch; otherwise every epoch is a new shuffle, cut into batches.
+    epochs : passes over the data.
+    train_readout : False trains everything but the parameter called `readout`.
+    until_loss : stop as soon as the training loss is at or below it. Full batch looks at every step, at no cost;
+        mini-batches look at the full training loss after every epoch.
+    evaluations : rows of the history are spread evenly over this many points in time, the start and the end besides.
+    seed : of the shuffles. The same seed gives the same run bit for bit on one machine.
+    progress : show a bar.
+    on_evaluation : called as on_evaluation(step, network) at every row of the history, the start included.
+
+    Returns
+    -------
+    Run : before, after, history, test_r2.
+
+    Raises
+    ------
+    TrainingDiverged : the loss is not finite; it carries the step, the last finite loss and the history.
+    ValueError, TypeError : an argument out of range, an unknown optimizer or option, data that do not fit the network.
+    """
+    epochs, evaluations = _checks.integer("epochs", epochs), _checks.integer("evaluations", evaluations)
+    lr, n = _checks.real("lr", lr, positive=True), len(data.y)
+    size = n if batch_size is None else _checks.integer("batch_size", batch_size)
+    if size > n:
+        raise ValueError(f"batch_size: got {size}, expected at most the {n} training samples")
+    target = -1.0 if until_loss is None else _checks.real("until_loss", until_loss)
+    before, after = copy.deepcopy(net), copy.deepcopy(net)
+    example = next(net.parameters(), data.x)
+    if (data.x.dtype, data.x.device) != (example.dtype, example.device):
+        raise ValueError(
+            f"data: got {data.x.dtype} on {data.x.device}, expected {example.dtype} on {example.device} as the network;"
+            " use data.to"
+        )
+    engine = _optimizer(optimizer, lr, _trainable(after, train_readout), options)
+
+    per_epoch = math.ceil(n / size)
+    steps, batches = epochs * per_epoch, _batches(data, size, seed)
+    every = max(1, steps // evaluations)
+    recorder = _Recorder(after, data, per_epoch, on_evaluation)
+    for step in tqdm(range(steps), disable=not progress, leave=False, desc="steps"):
+        x, y = next(batches)
+        objective = loss(after(x), y)
+        value = recorder.see(step, objective.item())
+        full = value if size == n else None  # the training loss, where it is known
+        if step % every == 0 or (full is None and until_loss is not None and step % per_epoch == 0):
+            full = recorder.record(step, full)
+        if full is not None and full <= target:
+            steps = step
+            break
+        engine.zero_grad()
+        objective.backward()
+        engine.step()
+    if not recorder.rows or recorder.rows[-1]["step"] != steps:
+        recorder.record(steps)
+    return Run(before, after, recorder.frame)

@@ -1,0 +1,51 @@
+"""A headless Chromium and a server of the built pages, started once."""
+
+import functools
+import http.server
+import shutil
+import sys
+import threading
+
+import pytest
+from project import ROOT
+
+BUILD = ROOT / "_build" / "html"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run"
+)
+
+# Extension code is imported by the tests as Sphinx imports it.
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Address of the built pages."""
+    if not (BUILD / "index.html").exists():
+        pytest.fail("There are no built pages: run `make book` first.", pytrace=False)
+    handler = functools.partial(QuietHandler, directory=BUILD)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, driven by playwright."""
+    from playwright.sync_api import sync_playwright
+
+    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if executable is None:
+        pytest.fail(f"No browser: install one of {', '.join(CHROMIUM)}.", pytrace=False)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS.split())
+        yield chromium
+        chromium.close()

@@ -1,0 +1,27 @@
+"""What several tests ask about the repository: its root, its configuration, its chapters."""
+
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
+REPOSITORY = CONFIG["repository"]["url"]
+
+
+def pages() -> list[str]:
+    """Every page in the contents, in reading order, as a path without its ending."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    return [entry.removesuffix(".md") for entry in [toc["root"], *(c["file"] for c in chapters)]]
+
+
+def is_notebook(page: Path) -> bool:
+    """Whether a .md page has code to execute, and so a sibling .ipynb."""
+    text = page.read_text()
+    return text.startswith("---\n") and "kernelspec:" in text.split("---\n")[1]
+
+
+def notebooks() -> list[Path]:
+    """The .md of every page with code, in the contents or not."""
+    return [page for page in sorted((ROOT / "book").glob("*.md")) if is_notebook(page)]

@@ -1,0 +1,126 @@
+"""The gate closes on a broken notebook, and the pages follow the code they were made from.
+
+Both are shown on a small copy of this project: its configuration, its extension and its execution
+script are the real ones, only the chapters and the helpers are others.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+from project import ROOT
+
+CHAPTERS = ROOT / "tests" / "chapters"
+
+
+def make_project(root: Path, chapters: list[str], helpers: str = "") -> Path:
+    """A project with chapters of tests/chapters, the first one as its front page."""
+    shutil.copytree(ROOT / "book", root / "book", ignore=shutil.ignore_patterns("*.md", "*.ipynb"))
+    for name in ("_config.yml", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, root)
+    (root / "helpers").mkdir()
+    (root / "helpers" / "__init__.py").write_text(helpers)
+    files = [f"book/{name}.md" for name in chapters]
+    rest = [{"file": file} for file in files[1:]]
+    toc = {"format": "jb-book", "root": files[0], "chapters": rest}
+    (root / "_toc.yml").write_text(yaml.safe_dump(toc))
+    for name in chapters:
+        page = shutil.copy(CHAPTERS / f"{name}.md", root / "book")
+        if "kernelspec:" in Path(page).read_text():
+            nbformat.write(jupytext.read(page), Path(page).with_suffix(".ipynb"))
+    return root
+
+
+def run(root: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(root)} | environment
+    return subprocess.run(
+        [sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True
+    )
+
+
+def execute(root: Path, **environment: str) -> subprocess.CompletedProcess:
+    return run(root, "book/_ext/execute.py", **environment)
+
+
+def build(root: Path) -> subprocess.CompletedProcess:
+    return run(root, "-c", "from jupyter_book.cli.main import main; main()", "build", ".", "-W", "-n")
+
+
+def install_kernel_without_helpers(folder: Path) -> None:
+    """A kernel that has every requirement, but not the .pth file that makes `helpers` importable."""
+    kernel = {
+        "argv": [sys.executable, "-S", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "env": {"PYTHONPATH": sysconfig.get_path("purelib")},
+        "display_name": "Without helpers",
+        "language": "python",
+    }
+    target = folder / "kernels" / "without-helpers"
+    target.mkdir(parents=True)
+    (target / "kernel.json").write_text(json.dumps(kernel))
+
+
+@pytest.fixture(scope="module")
+def broken_run(tmp_path_factory):
+    root = make_project(
+        tmp_path_factory.mktemp("broken"), ["sound", "raises", "warns", "homeless", "stale"]
+    )
+    stale = root / "book" / "stale.md"
+    stale.write_text(stale.read_text().replace("print(1)", "print(2)"))
+    install_kernel_without_helpers(root / "jupyter")
+    return execute(root, JUPYTER_PATH=str(root / "jupyter"))
+
+
+def test_gate_closes(broken_run):
+    assert broken_run.returncode != 0
+
+
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("raises", "ZeroDivisionError"),
+        ("warns", "the reader would see this"),
+        ("homeless", "ModuleNotFoundError: No module named 'helpers'"),
+        ("stale", "make sync"),
+    ],
+)
+def test_gate_names_the_notebook_and_the_reason(broken_run, name, reason):
+    assert re.search(rf"^{name}: FAILED.*?{reason}", broken_run.stdout, re.S | re.M)
+
+
+def test_gate_lets_the_sound_notebook_through(broken_run):
+    assert re.search(r"^sound: executed in \d+ s$", broken_run.stdout, re.M)
+
+
+def test_pages_follow_the_helpers(tmp_path):
+    root = make_project(tmp_path, ["answer", "claims"], helpers="ANSWER = 0.1234")
+    assert "answer: executed" in execute(root).stdout
+    assert build(root).returncode == 0
+    assert_pages_show(root, "0.1234")
+    assert "answer: unchanged" in execute(root).stdout
+
+    (root / "helpers" / "__init__.py").write_text("ANSWER = 0.5678")
+    assert build(root).returncode == 0  # plain Jupyter Book sees the change by itself
+    assert_pages_show(root, "0.5678")
+    assert "answer: unchanged" in execute(root).stdout  # what it executed is in the shared cache
+
+
+def assert_pages_show(root: Path, value: str) -> None:
+    for page in ("answer", "claims"):
+        assert value in (root / "_build" / "html" / "book" / f"{page}.html").read_text()
+
+
+def test_build_refuses_a_figure_without_alternative_text(tmp_path):
+    root = make_project(tmp_path, ["silent", "claims"])
+    assert execute(root).returncode == 0
+    done = build(root)
+    assert done.returncode != 0
+    assert "image without alternative text" in done.stderr + done.stdout

@@ -1,0 +1,100 @@
+"""Kernels in closed form against autograd; alignment and ridge against direct computation."""
+
+import math
+
+import pytest
+import torch
+
+from helpers import kernels
+from helpers.networks import TwoLayerNet
+
+
+def autograd_kernel(net, x, names):
+    """The tangent kernel from per-example gradients, by torch.func."""
+    fixed = {k: p.detach() for k, p in net.named_parameters()}
+
+    def output(trained, row):
+        return torch.func.functional_call(net, fixed | trained, (row[None],)).squeeze(0)
+
+    trained = {k: fixed[k] for k in names}
+    gradients = torch.func.vmap(torch.func.grad(output), in_dims=(None, 0))(trained, x)
+    flat = torch.cat([g.reshape(len(x), -1) for g in gradients.values()], dim=1)
+    return flat @ flat.T
+
+
+@pytest.mark.parametrize("activation", ["tanh", "softplus", "relu", "erf", "sigmoid", "identity"])
+@pytest.mark.parametrize("train_readout", [True, False])
+def test_tangent_kernel_meets_autograd(activation, train_readout):
+    net = TwoLayerNet(9, 13, activation, output_scale=0.7, seed=2).double()
+    x = torch.randn(17, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    names = ["weight", "readout"] if train_readout else ["weight"]
+    kernel = kernels.neural_tangent_kernel(net, x, train_readout=train_readout)
+    assert float((kernel - autograd_kernel(net, x, names)).abs().max()) < 1e-10
+
+
+def test_conjugate_kernel_is_the_gradient_kernel_of_the_readout():
+    net, x = TwoLayerNet(9, 13, "erf").double(), torch.randn(6, 9, dtype=torch.float64)
+    torch.testing.assert_close(kernels.conjugate_kernel(net, x), autograd_kernel(net, x, ["readout"]))
+    assert int(torch.linalg.matrix_rank(kernels.conjugate_kernel(net, torch.randn(40, 9).double()))) == 13
+
+
+def test_arrays_are_taken_and_dtype_follows_the_network():
+    net, x = TwoLayerNet(4, 6), torch.randn(5, 4)
+    kernel = kernels.neural_tangent_kernel(net, x.double().numpy())
+    assert kernel.dtype == torch.float32 and not kernel.requires_grad
+    torch.testing.assert_close(kernel, kernels.neural_tangent_kernel(net, x))
+
+
+def test_alignment_limits():
+    y = torch.tensor([1.0, -2.0, 0.5])
+    assert kernels.alignment(torch.outer(y, y), y) == pytest.approx(1)
+    assert kernels.alignment(-torch.outer(y, y), y) == pytest.approx(-1)
+    assert kernels.alignment(torch.eye(3), y) == pytest.approx(1 / math.sqrt(3))
+    assert kernels.alignment(5 * torch.eye(3), 7 * y) == pytest.approx(1 / math.sqrt(3))
+
+
+def test_kernel_ridge_solves_its_equation():
+    a = torch.randn(20, 30, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    k, y = a @ a.T, a[:, 0]
+    predicted = kernels.kernel_ridge(k, k[:5], y, 0.3)
+    torch.testing.assert_close(predicted, k[:5] @ torch.linalg.solve(k + 0.3 * torch.eye(20).double(), y))
+    torch.testing.assert_close(kernels.kernel_ridge(k, k, y, 0.0), y, rtol=1e-6, atol=1e-6)
+
+
+NET, X = TwoLayerNet(4, 6), torch.randn(5, 4)
+NAN = torch.full((5, 4), math.nan)
+
+
+@pytest.mark.parametrize("function", [kernels.conjugate_kernel, kernels.neural_tangent_kernel])
+@pytest.mark.parametrize(
+    "name, args, error",
+    [
+        ("net", (torch.nn.Linear(4, 1), X), TypeError),
+        ("x", (NET, torch.zeros(5, 3)), ValueError),
+        ("x", (NET, torch.zeros(4)), ValueError),
+        ("x", (NET, torch.zeros(0, 4)), ValueError),
+        ("x", (NET, NAN), ValueError),
+        ("x", (NET, "inputs"), TypeError),
+    ],
+)
+def test_kernels_refuse(function, name, args, error):
+    with pytest.raises(error, match=f"^{name}"):
+        function(*args)
+
+
+@pytest.mark.parametrize(
+    "name, call",
+    [
+        ("kernel", lambda: kernels.alignment(torch.eye(3), torch.ones(4))),
+        ("y", lambda: kernels.alignment(torch.eye(3), torch.ones(3, 1))),
+        ("kernel", lambda: kernels.alignment(torch.eye(3) * math.nan, torch.ones(3))),
+        ("kernel, y", lambda: kernels.alignment(torch.zeros(3, 3), torch.ones(3))),
+        ("kernel, y", lambda: kernels.alignment(torch.eye(3), torch.zeros(3))),
+        ("k_train", lambda: kernels.kernel_ridge(torch.eye(4), torch.eye(3), torch.ones(3), 1.0)),
+        ("k_test", lambda: kernels.kernel_ridge(torch.eye(3), torch.eye(4), torch.ones(3), 1.0)),
+        ("ridge", lambda: kernels.kernel_ridge(torch.eye(3), torch.eye(3), torch.ones(3), -1.0)),
+    ],
+)
+def test_alignment_and_ridge_refuse(name, call):
+    with pytest.raises(ValueError, match=f"^{name}"):
+        call()

@@ -1,0 +1,137 @@
+"""The built pages in a browser: on a desk and on a phone, in light and in dark."""
+
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from project import REPOSITORY, ROOT, is_notebook, pages
+
+WIDTHS = (1280, 390)
+SCHEMES = ("light", "dark")
+
+FACTS = """() => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const root = document.documentElement;
+  return {
+    unrendered: all(".math").filter((e) => !e.querySelector("mjx-container")).map((e) => e.textContent),
+    broken: all("mjx-merror").map((e) => e.textContent),
+    overflow: root.scrollWidth - root.clientWidth,
+    launch: all("a[href*='colab.research'], a[href*='mybinder']").map((e) => e.href),
+    images: all("article img").map((e) => ({
+      source: e.getAttribute("src"),
+      text: e.alt,
+      loaded: e.naturalWidth > 0,
+      caption: e.closest("figure")?.querySelector(".caption-text")?.textContent ?? "",
+      number: e.closest("figure")?.querySelector(".caption-number")?.textContent ?? "",
+      background: getComputedStyle(e).backgroundColor,
+      filter: getComputedStyle(e).filter,
+    })),
+  };
+}"""
+# Without preload, axe would fetch the theme's imported style sheets from a wrong place.
+AXE = """() => axe.run(document, {resultTypes: ["violations"], preload: false}).then((results) =>
+  results.violations.map((v) => ({id: v.id, help: v.help, where: v.nodes.map((n) => n.html)})))"""
+
+
+@dataclass(frozen=True)
+class View:
+    """One page as one reader sees it."""
+
+    page: str
+    width: int
+    scheme: str
+
+    def __str__(self):
+        return f"{Path(self.page).name}-{self.width}-{self.scheme}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Everything the tests ask about a view, from one load of the page."""
+
+    view: View
+    errors: list[str]  # console and uncaught
+    outside: list[str]  # requests that would have left this machine
+    facts: dict
+    axe: list[dict]
+
+
+VIEWS = [View(*view) for view in itertools.product(pages(), WIDTHS, SCHEMES)]
+
+
+@pytest.fixture(scope="module", params=VIEWS, ids=str)
+def seen(request, browser, site) -> Seen:
+    return look(browser, site, request.param)
+
+
+def look(browser, site: str, view: View) -> Seen:
+    errors, outside = [], []
+
+    def keep_inside(route):
+        if route.request.url.startswith(site):
+            route.continue_()
+        else:
+            outside.append(route.request.url)
+            route.abort()
+
+    size = {"width": view.width, "height": 900}
+    # Reduced motion: a color still in transition would be measured as one of low contrast.
+    still = {"color_scheme": view.scheme, "reduced_motion": "reduce"}
+    with browser.new_context(viewport=size, **still) as context:
+        context.route("**/*", keep_inside)
+        page = context.new_page()
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{site}/{view.page}.html", wait_until="load")
+        page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
+        facts = page.evaluate(FACTS)
+        page.evaluate(AXE_SCRIPT)
+        return Seen(view, errors, outside, facts, page.evaluate(AXE))
+
+
+def test_no_console_error(seen):
+    assert not seen.errors
+
+
+def test_nothing_comes_from_elsewhere(seen):
+    assert not seen.outside
+
+
+def test_all_math_is_rendered(seen):
+    assert not seen.facts["unrendered"]
+    assert not seen.facts["broken"]
+
+
+def test_page_does_not_scroll_sideways(seen):
+    assert seen.facts["overflow"] <= 0
+
+
+def test_figures_have_number_caption_and_alternative_text(seen):
+    for image in seen.facts["images"]:
+        assert image["loaded"], image
+        assert re.match(r"Fig\. \d", image["number"]), image
+        assert len(image["caption"]) > 20, image
+        assert len(image["text"]) > 20 and not re.search(r"\.(png|svg)$", image["text"]), image
+
+
+def test_figures_stay_on_white(seen):
+    for image in seen.facts["images"]:
+        assert image["background"] == "rgb(255, 255, 255)", image
+        assert image["filter"] == "none", image
+
+
+def test_axe_finds_nothing(seen):
+    assert not seen.axe
+
+
+def test_launch_buttons_open_files_of_the_repository(seen):
+    links = seen.facts["launch"]
+    if is_notebook(ROOT / f"{seen.view.page}.md"):
+        assert {re.search(r"colab|binder", link).group() for link in links} == {"colab", "binder"}
+    for link in links:
+        assert "/".join(REPOSITORY.split("/")[-2:]) in link
+        path = re.search(r"(?:blob/\w+|urlpath=lab/tree)/(.+)$", link).group(1)
+        assert path.endswith(".ipynb") and (ROOT / path).is_file(), link

@@ -1,0 +1,52 @@
+"""One address, small files, a complete table of contents."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from project import REPOSITORY, ROOT, notebooks, pages
+
+OWNER, NAME = REPOSITORY.split("/")[-2:]
+HOSTS = r"github\.com|githubusercontent\.com|mybinder\.org/v2/gh|colab\.research\.google\.com/github"
+ADDRESS = re.compile(rf"(?:{HOSTS})/([\w.-]+/[\w.-]+?)(?=\.git\b|\.?(?:[^\w.-]|$))")
+SITE = re.compile(r"([\w-]+)\.github\.io/([\w-]+)")
+INSTALL = re.compile(r"git\+(https?://[^\s\"'@]+)")
+
+
+def files() -> list[Path]:
+    """What is committed or is about to be."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [path for name in listed.splitlines() if (path := ROOT / name).is_file()]
+
+
+def front_files() -> list[Path]:
+    """The files that speak of this repository; chapters may link to other people's."""
+    outside = [path for path in files() if ROOT / "book" not in path.parents]
+    return [path for path in outside if path.suffix in {".md", ".cff", ".toml", ".yml"}]
+
+
+@pytest.mark.parametrize("path", front_files(), ids=lambda path: path.name)
+def test_address_is_that_of_the_configuration(path):
+    text = path.read_text()
+    assert set(ADDRESS.findall(text)) <= {f"{OWNER}/{NAME}"}
+    assert set(SITE.findall(text)) <= {(OWNER, NAME)}
+
+
+@pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
+def test_chapter_installs_the_helpers_from_the_repository(page):
+    """On Colab the set-up cell is all there is."""
+    assert {url.removesuffix(".git") for url in INSTALL.findall(page.read_text())} == {REPOSITORY}
+
+
+def test_citation_names_the_repository():
+    assert f"repository-code: {REPOSITORY}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_contents_list_every_page():
+    assert sorted(pages()) == sorted(f"book/{page.stem}" for page in (ROOT / "book").glob("*.md"))
+
+
+def test_no_file_is_large():
+    assert not [path for path in files() if path.stat().st_size > 1_000_000]

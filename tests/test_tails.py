@@ -1,0 +1,94 @@
+"""The power-law fit against the package `powerlaw` and against samples of known exponent."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+from helpers.spectra import fit_power_law
+
+RNG = np.random.default_rng(7)
+SAMPLES = {
+    "marchenko-pastur": np.linalg.svd(RNG.standard_normal((600, 400)) / math.sqrt(600), compute_uv=False) ** 2,
+    "pareto 2.5": RNG.pareto(1.5, 800) + 1,
+    "pareto 1.7": 3 * RNG.pareto(0.7, 800) + 3,
+    "exponential": RNG.exponential(size=800),
+    "lognormal": RNG.lognormal(size=800),
+    "uniform": RNG.random(800),
+    "cauchy": np.abs(RNG.standard_cauchy(800)),
+    "repeated": np.round(RNG.pareto(1.5, 800) + 1, 1),
+}
+
+
+def referee(values, **options):
+    import powerlaw
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = powerlaw.Fit(values, verbose=False, **options)
+        return fit.power_law.alpha, fit.xmin, fit.power_law.D, int(np.sum(values >= fit.xmin))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("max_alpha", [3.0, math.inf])
+def test_same_fit_as_powerlaw(name, max_alpha):
+    values = SAMPLES[name]
+    options = {} if max_alpha == 3 else {"parameter_ranges": {"alpha": [0, 1e9]}}
+    alpha, xmin, distance, size = referee(values, **options)
+    fit = fit_power_law(values, max_alpha=max_alpha)
+    assert (fit.alpha, fit.xmin) == pytest.approx((alpha, xmin), rel=1e-6)
+    assert fit.distance == pytest.approx(distance, abs=1e-6)
+    assert fit.tail_size == size
+
+
+def test_same_fit_as_powerlaw_from_a_given_xmin():
+    values = SAMPLES["pareto 2.5"]
+    alpha, _, distance, size = referee(values, xmin=1.5)
+    fit = fit_power_law(values, xmin=1.5)
+    assert (fit.alpha, fit.xmin, fit.distance) == pytest.approx((alpha, 1.5, distance), rel=1e-9)
+    assert fit.tail_size == size
+
+
+@pytest.mark.parametrize("alpha", [1.8, 2.5, 4.0])
+def test_the_exponent_of_a_pareto_sample_is_found(alpha):
+    values = np.random.default_rng(3).pareto(alpha - 1, 5000) + 1
+    fit = fit_power_law(values, xmin=1.0, max_alpha=math.inf)
+    assert fit.alpha == pytest.approx(alpha, abs=4 * (alpha - 1) / math.sqrt(5000))
+
+
+def test_thin_tails_show_by_their_distance():
+    for name in ("marchenko-pastur", "uniform"):
+        assert fit_power_law(SAMPLES[name]).distance > 0.1
+    for name in ("pareto 2.5", "pareto 1.7"):
+        assert fit_power_law(SAMPLES[name]).distance < 0.04
+
+
+def test_scale_does_not_matter_and_zeros_are_left_out():
+    values = SAMPLES["pareto 2.5"]
+    fit, scaled = fit_power_law(values), fit_power_law(np.r_[1000 * values, 0.0, -1.0])
+    assert (scaled.alpha, scaled.xmin / 1000, scaled.tail_size) == pytest.approx((fit.alpha, fit.xmin, fit.tail_size))
+
+
+def test_where_no_tail_is_heavy_alpha_is_the_bound():
+    assert fit_power_law(np.linspace(10, 11, 100)).alpha == 3.0
+
+
+@pytest.mark.parametrize(
+    "name, values, options",
+    [
+        ("values", [1.0] * 50, {}),
+        ("values", np.arange(1, 10), {}),
+        ("values", [], {}),
+        ("values", np.zeros(100), {}),
+        ("values", np.r_[np.arange(1.0, 50), math.nan], {}),
+        ("values", np.ones((5, 5)), {}),
+        ("xmin", np.arange(1.0, 50), {"xmin": 49.0}),
+        ("xmin", np.arange(1.0, 50), {"xmin": 100.0}),
+        ("xmin", np.arange(1.0, 50), {"xmin": -1.0}),
+        ("max_alpha", np.arange(1.0, 50), {"max_alpha": 1.0}),
+    ],
+)
+def test_bad_input_is_refused(name, values, options):
+    with pytest.raises(ValueError, match=f"^{name}"):
+        fit_power_law(values, **options)

@@ -1,0 +1,165 @@
+"""Training against hand-written steps and plain torch loops; stops, histories, refusals."""
+
+import math
+
+import pytest
+import torch
+
+from helpers import data, networks, training
+
+
+@pytest.fixture
+def problem():
+    return networks.TwoLayerNet(12, 20, "softplus", seed=1).double(), data.teacher_student(40, 12, seed=1).to(torch.float64)
+
+
+@pytest.mark.parametrize("train_readout", [True, False])
+def test_one_step_is_the_closed_form_gradient(problem, train_readout):
+    net, d = problem
+    run = training.train(net, d, "sgd", 0.7, epochs=1, train_readout=train_readout)
+    h, width = net.weight.shape
+    z = d.x @ net.weight.T / math.sqrt(width)
+    residual = (net.activation(z) @ net.readout / math.sqrt(h) - d.y) / len(d.y)
+    slopes = net.activation.derivative(z) * net.readout / math.sqrt(h * width)
+    weight = net.weight - 0.7 * (slopes * residual[:, None]).T @ d.x
+    readout = net.readout - 0.7 * train_readout * net.activation(z).T @ residual / math.sqrt(h)
+    torch.testing.assert_close(run.after.weight, weight, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(run.after.readout, readout, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name, kind, options",
+    [
+        ("sgd", torch.optim.SGD, {"momentum": 0.9}),
+        ("adam", torch.optim.Adam, {}),
+        ("AdamW", torch.optim.AdamW, {"weight_decay": 0.1}),
+        (torch.optim.RMSprop, torch.optim.RMSprop, {}),
+    ],
+)
+def test_optimizers_are_those_of_torch(problem, name, kind, options):
+    net, d = problem
+    run = training.train(net, d, name, 0.01, epochs=15, **options)
+    twin = networks.TwoLayerNet(12, 20, "softplus", seed=1).double()
+    optimizer = kind(twin.parameters(), lr=0.01, **options)
+    for _ in range(15):
+        optimizer.zero_grad()
+        ((twin.features(d.x) @ twin.readout / math.sqrt(20) - d.y) ** 2).mean().div(2).backward()
+        optimizer.step()
+    torch.testing.assert_close(run.after.weight, twin.weight, rtol=1e-8, atol=1e-10)
+
+
+def test_the_network_given_is_left_alone(problem):
+    net, d = problem
+    start = net.weight.detach().clone()
+    run = training.train(net, d, lr=1.0, epochs=3)
+    assert torch.equal(net.weight, start) and torch.equal(run.before.weight, start)
+    assert not torch.equal(run.after.weight, start)
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_same_seed_same_run_bit_for_bit():
+    d, net = data.teacher_student(400, 100), networks.TwoLayerNet(100, 150)
+    a, b, c = (training.train(net, d, "sgd", 2.0, batch_size=32, epochs=3, seed=s) for s in (5, 5, 6))
+    assert torch.equal(a.after.weight, b.after.weight) and a.history.equals(b.history)
+    assert not torch.equal(a.after.weight, c.after.weight)
+
+
+def test_an_epoch_sees_every_sample_once():
+    d = data.teacher_student(23, 3)
+    batches = training._batches(d, 5, seed=0)
+    for _ in range(3):
+        seen = torch.cat([next(batches)[1] for _ in range(5)])
+        assert torch.equal(seen.sort().values, d.y.sort().values)
+
+
+def test_history_matches_the_networks(problem):
+    net, d = problem
+    seen = []
+    run = training.train(net, d, lr=1.0, epochs=17, evaluations=5, on_evaluation=lambda step, n: seen.append(step))
+    frame = run.history
+    assert list(frame.columns) == ["step", "epoch", "loss", "test_loss", "test_r2"]
+    assert frame["step"].tolist() == seen == [0, 3, 6, 9, 12, 15, 17]
+    with torch.no_grad():
+        for row, model in [(frame.iloc[0], run.before), (frame.iloc[-1], run.after)]:
+            test = (model(d.x_test) - d.y_test).square().mean()
+            assert row["loss"] == pytest.approx(float((model(d.x) - d.y).square().mean()) / 2, rel=1e-10)
+            assert row["test_loss"] == pytest.approx(float(test) / 2, rel=1e-10)
+            assert row["test_r2"] == pytest.approx(1 - float(test / d.y_test.var(correction=0)), rel=1e-10)
+    assert run.test_r2 == frame["test_r2"].iloc[-1]
+
+
+@pytest.mark.parametrize("batch_size", [None, 10])
+def test_stop_rule(problem, batch_size):
+    net, d = problem
+    run = training.train(net, d, lr=1.0, epochs=3000, batch_size=batch_size, until_loss=0.1)
+    assert run.history["loss"].iloc[-1] <= 0.1 < run.history["loss"].iloc[-2]
+    assert run.history["epoch"].iloc[-1] < 3000
+    if batch_size is None:  # it stopped at the first step that met the target
+        steps = int(run.history["step"].iloc[-1])
+        assert training.train(net, d, lr=1.0, epochs=steps - 1).history["loss"].iloc[-1] > 0.1
+
+
+def test_first_layer_only_keeps_the_readout(problem):
+    net, d = problem
+    run = training.train(net, d, lr=1.0, epochs=3, train_readout=False)
+    assert torch.equal(run.after.readout, net.readout) and not torch.equal(run.after.weight, net.weight)
+
+
+def test_divergence_carries_the_history(problem):
+    net, d = problem
+    with pytest.raises(training.TrainingDiverged) as caught:
+        training.train(net, d, lr=1e6, epochs=500, evaluations=500)
+    error = caught.value
+    assert math.isfinite(error.last_loss) and error.step > 1
+    assert error.history["step"].tolist() == list(range(error.step))
+    assert error.history["loss"].map(math.isfinite).all()
+    assert str(error.step) in str(error)
+
+
+def test_labels_with_nan_end_at_once(problem):
+    net, d = problem
+    d.y[3] = math.nan
+    with pytest.raises(training.TrainingDiverged, match="step 0"):
+        training.train(net, d, lr=0.1, epochs=2)
+
+
+@pytest.mark.parametrize(
+    "name, kwargs, error",
+    [
+        ("optimizer", {"optimizer": "sgdd"}, ValueError),
+        ("optimizer", {"optimizer": "optimizer"}, ValueError),
+        ("optimizer", {"optimizer": "lbfgs"}, ValueError),
+        ("optimizer", {"optimizer": 3}, ValueError),
+        ("lr", {"lr": 0.0}, ValueError),
+        ("lr", {"lr": -1.0}, ValueError),
+        ("lr", {"lr": math.nan}, ValueError),
+        ("lr", {"lr": "1"}, TypeError),
+        ("epochs", {"epochs": 0}, ValueError),
+        ("epochs", {"epochs": 1.5}, TypeError),
+        ("batch_size", {"batch_size": 0}, ValueError),
+        ("batch_size", {"batch_size": 41}, ValueError),
+        ("evaluations", {"evaluations": 0}, ValueError),
+        ("until_loss", {"until_loss": -1}, ValueError),
+        ("options", {"momentun": 0.9}, TypeError),
+    ],
+)
+def test_bad_arguments_are_refused(problem, name, kwargs, error):
+    with pytest.raises(error, match=f"^{name}"):
+        training.train(*problem, **{"lr": 0.1, "epochs": 1} | kwargs)
+
+
+def test_networks_without_readout_or_parameters(problem):
+    _, d = problem
+    frozen = networks.TwoLayerNet(12, 20).double().requires_grad_(False)
+    with pytest.raises(ValueError, match="^net:"):
+        training.train(frozen, d, lr=0.1, epochs=1)
+    with pytest.raises(ValueError, match="^train_readout"):
+        training.train(torch.nn.Linear(12, 1).double(), d, lr=0.1, epochs=1, train_readout=False)
+
+
+def test_data_that_do_not_fit(problem):
+    net, _ = problem
+    with pytest.raises(ValueError, match="^data"):
+        training.train(net, data.teacher_student(30, 12), lr=0.1, epochs=1)  # float32 against float64
+    with pytest.raises(ValueError, match="^x:"):
+        training.train(net, data.teacher_student(30, 13).to(torch.float64), lr=0.1, epochs=1)
