@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from scipy.special import roots_hermitenorm
 from torch import Tensor
 
+from . import _checks
+
 _NODES = 400
 
 
@@ -101,7 +103,7 @@ def normalized(name: "str | Activation") -> Activation:
     ------
     ValueError : unknown name.  TypeError : neither a name nor an Activation.
 
-    Source: the normalization E s = 0, E s^2 = 1 is that of Fan and Wang (2020), Assumption 2.
+    Source: the normalization E s = 0, E s^2 = 1 is that of Fan and Wang (2020).
     """
     if isinstance(name, Activation):
         return name
@@ -110,3 +112,28 @@ def normalized(name: "str | Activation") -> Activation:
     if name not in _RAW:
         raise ValueError(f"activation: got {name!r}, expected one of {', '.join(_RAW)}")
     return _by_name(name)
+
+
+def hermite_coefficients(activation: str | Activation, terms: int) -> Tensor:
+    """c_k = E s(xi) He_k(xi) / sqrt(k!) for k = 0, ..., terms - 1, with xi ~ N(0, 1).
+
+    Parameters
+    ----------
+    activation : name or Activation.  terms : their number, at least 1.
+
+    Returns
+    -------
+    (terms,), float64. c_0 = 0, c_1 = b, and the squares sum to 1 as terms grows.
+
+    Raises
+    ------
+    ValueError, TypeError : an unknown activation, fewer than one term.
+
+    Source: O'Donnell, Analysis of Boolean Functions (2014), section 11.2.
+    """
+    s, terms = normalized(activation), _checks.integer("terms", terms)
+    x, w = gaussian_nodes(half_line=s.name == "relu")
+    basis = [torch.ones_like(x), x]
+    for k in range(2, terms):  # normalized: sqrt(k) h_k = x h_(k-1) - sqrt(k-1) h_(k-2)
+        basis.append((x * basis[-1] - math.sqrt(k - 1) * basis[-2]) / math.sqrt(k))
+    return torch.stack(basis[:terms]) @ (w * s(x))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from . import _checks
+from .activations import Activation, hermite_coefficients
 from .networks import TwoLayerNet
 
 
@@ -37,6 +38,42 @@ def conjugate_kernel(net: TwoLayerNet, x: Tensor) -> Tensor:
     return features @ features.T / features.shape[1]
 
 
+_HERMITE_TERMS = 64
+
+
+def dual_kernel(activation: str | Activation, x: Tensor) -> Tensor:
+    """The conjugate kernel of an infinitely wide network at the start, E_w s(w.x_i / sqrt d) s(w.x_j / sqrt d).
+
+    For inputs of norm sqrt d it is the Hermite series sum_k c_k^2 (x_i.x_j / d)^k. Its eigenvalues are the population
+    of the sample covariance that the conjugate kernel of a network of finite width is. With independent Gaussian
+    inputs only k = 1 and the diagonal matter, and it is close to (1 - b^2) I + b^2 XX'/d.
+
+    Parameters
+    ----------
+    activation : name or Activation.  x : (n, d), every row of norm sqrt d (within 0.1%).
+
+    Returns
+    -------
+    (n, n), float64, with unit diagonal.
+
+    Raises
+    ------
+    ValueError : another shape, entries that are not finite, rows of another norm.
+
+    Source: Daniely, Frostig and Singer (2016), section 4.
+    """
+    x = _checks.array("x", x, None, None).double()
+    cosines = x @ x.T / x.shape[1]
+    norms = cosines.diagonal().sqrt()
+    if float((norms - 1).abs().max()) > 1e-3:
+        raise ValueError(f"x: got rows of norm {float(norms.min()):.3g} to {float(norms.max()):.3g} sqrt d, expected sqrt d")
+    kernel = torch.zeros_like(cosines)
+    for c in hermite_coefficients(activation, _HERMITE_TERMS).square().tolist()[::-1]:  # Horner's scheme
+        kernel.mul_(cosines).add_(c)
+    kernel.diagonal().fill_(1.0)  # the terms left out matter only where the cosine is 1
+    return kernel
+
+
 @torch.no_grad()
 def neural_tangent_kernel(net: TwoLayerNet, x: Tensor, *, train_readout: bool = True) -> Tensor:
     """The neural tangent kernel K_ij = <grad f(x_i), grad f(x_j)> over the trained parameters.
@@ -58,7 +95,7 @@ def neural_tangent_kernel(net: TwoLayerNet, x: Tensor, *, train_readout: bool = 
     ------
     TypeError : net is no TwoLayerNet.  ValueError : x has another shape or is not finite.
 
-    Source: Jacot, Gabriel and Hongler (2018); this form, Fan and Wang (2020), eq. (5).
+    Source: Jacot, Gabriel and Hongler (2018); this form for two layers, Fan and Wang (2020).
     """
     net, x = _inputs(net, x)
     h, d = net.weight.shape

@@ -1,8 +1,9 @@
 """A rank-one spike on a Gaussian matrix: when it is seen, where, and how well its directions are recovered."""
 
 import math
-import numbers
 from dataclasses import dataclass
+
+from ._checks import integer, real
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,10 @@ def spiked_singular_value(strength: float, h: int, d: int) -> Spike:
     TypeError : `strength` not a real number, `h` or `d` not an integer.
     ValueError : `strength` negative or not finite, `h` or `d` not positive.
 
-    Source: Benaych-Georges and Nadakuditi (2012), Section 3.1, in units where the entries have variance 1.
+    Source: Benaych-Georges and Nadakuditi (2012), in units where the entries have variance 1.
     """
-    for name, size in (("h", h), ("d", d)):
-        if isinstance(size, bool) or not isinstance(size, numbers.Integral):
-            raise TypeError(f"{name}: got {size!r}, expected a positive integer")
-        if size < 1:
-            raise ValueError(f"{name}: got {size}, expected a positive integer")
-    if isinstance(strength, bool) or not isinstance(strength, numbers.Real):
-        raise TypeError(f"strength: got {type(strength).__name__}, expected a real number >= 0")
-    if not (math.isfinite(strength) and strength >= 0):
-        raise ValueError(f"strength: got {strength}, expected a finite number >= 0")
-    power = float(strength) ** 2
+    strength, h, d = real("strength", strength), integer("h", h), integer("d", d)
+    power = strength**2
     if not strength > (h * d) ** 0.25:
         return Spike(math.sqrt(h) + math.sqrt(d), 0.0, 0.0, False)
     gain = max(0.0, 1 - h * d / power**2)

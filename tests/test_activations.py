@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.activations import Activation, normalized
+from helpers.activations import Activation, hermite_coefficients, normalized
 
 NAMES = ["tanh", "softplus", "relu", "erf", "sigmoid", "identity"]
 
@@ -65,3 +65,15 @@ def test_hermite_inequalities():
         s = normalized(name)
         assert isinstance(s, Activation)
         assert s.linear_coefficient**2 <= min(1, s.derivative_power) + 1e-12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hermite_coefficients(name):
+    s, c = normalized(name), hermite_coefficients(name, 40)
+    assert c[:2].tolist() == pytest.approx([0, s.linear_coefficient], abs=1e-10)
+    assert float(c.square().sum()) == pytest.approx(1, abs=5e-3)
+    xi = torch.from_numpy(np.random.default_rng(1).standard_normal(1_000_000))
+    sample = s(xi) * (xi**3 - 3 * xi) / math.sqrt(6)
+    assert float(sample.mean()) == pytest.approx(float(c[3]), abs=4 * float(sample.std()) / 1000 + 1e-12)
+    with pytest.raises(ValueError, match="terms"):
+        hermite_coefficients(name, 0)

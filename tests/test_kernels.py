@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from helpers import kernels
+from helpers.activations import normalized
 from helpers.networks import TwoLayerNet
 
 
@@ -36,6 +37,24 @@ def test_conjugate_kernel_is_the_gradient_kernel_of_the_readout():
     net, x = TwoLayerNet(9, 13, "erf").double(), torch.randn(6, 9, dtype=torch.float64)
     torch.testing.assert_close(kernels.conjugate_kernel(net, x), autograd_kernel(net, x, ["readout"]))
     assert int(torch.linalg.matrix_rank(kernels.conjugate_kernel(net, torch.randn(40, 9).double()))) == 13
+
+
+@pytest.mark.parametrize("activation", ["tanh", "softplus", "relu", "erf"])
+def test_dual_kernel_is_the_limit_of_wide_networks(activation):
+    x = torch.randn(8, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    x = torch.cat([x, x[:2] + 0.3 * x[2:4]])
+    x = x * (math.sqrt(10) / x.norm(dim=1, keepdim=True))
+    wide = kernels.conjugate_kernel(TwoLayerNet(10, 200_000, activation, seed=1).double(), x)
+    dual = kernels.dual_kernel(activation, x)
+    torch.testing.assert_close(dual, wide, atol=0.02, rtol=0)
+    if activation == "erf":  # closed form of Williams (1997), normalized
+        s, cosines = normalized("erf"), x @ x.T / 10
+        torch.testing.assert_close(dual, torch.asin(2 * cosines / 3) * 2 / math.pi / s.scale**2, atol=1e-6, rtol=0)
+
+
+def test_dual_kernel_refuses_other_norms():
+    with pytest.raises(ValueError, match="^x: got rows of norm"):
+        kernels.dual_kernel("tanh", torch.randn(5, 4))
 
 
 def test_arrays_are_taken_and_dtype_follows_the_network():

@@ -10,6 +10,9 @@ from scipy.stats import kstest
 
 from helpers import laws
 from helpers.activations import Activation, normalized
+from helpers.finite_size import tangent_kernel_correction
+from helpers.free_convolution import spectrum
+from helpers.populations import MarchenkoPasturPopulation
 
 NO_LINEAR_PART = Activation("tanh", 0.0, 1.0, linear_coefficient=0.0, derivative_power=2.0)
 
@@ -49,7 +52,8 @@ def phi_moments(activation, n, d):
 def test_marchenko_pastur_mass_cdf_and_moments(ratio, variance):
     law = laws.marchenko_pastur(ratio, variance)
     ((lo, hi),) = law.support
-    assert lo == pytest.approx(variance * (1 - ratio**0.5) ** 2) and hi == pytest.approx(variance * (1 + ratio**0.5) ** 2)
+    assert lo == pytest.approx(variance * (1 - ratio**0.5) ** 2)
+    assert hi == pytest.approx(variance * (1 + ratio**0.5) ** 2)
     assert law.atom == pytest.approx(max(0, 1 - 1 / ratio))
     for share in (0.01, 0.3, 0.7, 1.0):
         x = lo + share * (hi - lo)
@@ -194,6 +198,64 @@ def test_stieltjes_transform_solves_the_fixed_point_by_plain_iteration(n, d, h, 
         assert weights @ (1 / (nodes - z)) == pytest.approx(w @ (1 / (s * phi + added - z)), abs=1e-7)
 
 
+def tangent_kernel_parts(activation, n, d, h, rng):
+    """Sampled NTK, r = |v|^2/h, and (X X'/d) o (R V^2 R'/h), each formed from its definition."""
+    s = normalized(activation)
+    x, weight, v = rng.standard_normal((n, d)), rng.standard_normal((h, d)), rng.standard_normal(h)
+    z = torch.from_numpy(x @ weight.T / math.sqrt(d))
+    features, slopes = s(z).numpy(), s.derivative(z).numpy()
+    rest = slopes - s.linear_coefficient
+    gram = x @ x.T / d
+    kernel = gram * ((slopes * v**2) @ slopes.T / h) + features @ features.T / h
+    return kernel, v @ v / h, gram * ((rest * v**2) @ rest.T / h)
+
+
+@pytest.mark.parametrize("activation", ["softplus", "tanh", "relu"])
+def test_finite_size_brings_the_tangent_kernel_to_its_law(activation):
+    plain, corrected = {}, {}
+    for n in (250, 1000):
+        d, h = n // 2, 3 * n // 4
+        plain[n], corrected[n] = [], []
+        for seed in range(2):
+            kernel, r, _ = tangent_kernel_parts(activation, n, d, h, np.random.default_rng(seed))
+            values = np.linalg.eigvalsh(kernel)
+            plain[n].append(laws.neural_tangent_kernel_law(activation, n, d, h, readout_power=r).distance(values))
+            law = laws.neural_tangent_kernel_law(activation, n, d, h, readout_power=r, finite_size=True)
+            corrected[n].append(law.distance(values))
+    assert max(corrected[1000]) < 0.02 < 0.07 < min(plain[1000])
+    assert np.mean(corrected[1000]) < np.mean(corrected[250]) / 2
+    assert 0.35 < math.log(np.mean(plain[250]) / np.mean(plain[1000]), 4) < 0.65  # like n^(-1/2)
+
+
+@pytest.mark.parametrize("activation", ["softplus", "tanh", "relu"])
+def test_finite_size_noise_is_the_variance_that_samples_show(activation):
+    n, d, h, seen = 600, 400, 500, []
+    for seed in range(6):
+        _, r, rest = tangent_kernel_parts(activation, n, d, h, np.random.default_rng(seed))
+        diagonal = np.diag(rest)
+        off = rest - np.diag(diagonal)
+        off = off - off.sum() / (n * (n - 1)) * (1 - np.eye(n))  # the mean is one outlier, not noise
+        seen.append((diagonal.var() + (off**2).sum() / n) / r**2)
+    expected = tangent_kernel_correction(normalized(activation), n, d, h, 1.0).noise
+    assert np.mean(seen) == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("noise", [1e-3, 0.05, 1.0])
+@pytest.mark.parametrize("n, d, h", [(400, 200, 300), (600, 150, 100)])
+def test_added_semicircle_matches_sampled_matrices(n, d, h, noise):
+    rng, offset, slope = np.random.default_rng(0), 0.1, 0.9
+    x = rng.standard_normal((n, d))
+    values, vectors = np.linalg.eigh(x @ x.T / d)
+    root = (vectors * np.sqrt(offset + slope * np.maximum(values, 0))) @ vectors.T
+    g, w = rng.standard_normal((n, h)), rng.standard_normal((n, n))
+    sampled = root @ (g @ g.T / h + np.eye(n)) @ root + math.sqrt(noise / (2 * n)) * (w + w.T)
+    law = laws.Law(*spectrum(MarchenkoPasturPopulation(n / d, offset, slope), n / h, 1.0, noise))
+    assert law.distance(np.linalg.eigvalsh(sampled)) < 5 / n
+    without = laws.Law(*spectrum(MarchenkoPasturPopulation(n / d, offset, slope), n / h, 1.0))
+    mean, second = moments(without, 2)[1:]
+    assert moments(law, 2) == pytest.approx([1, mean, second + noise], rel=1e-7)
+
+
 # Population of real data, deeper networks
 
 
@@ -300,19 +362,22 @@ def test_spike_location_and_overlaps_match_sampled_matrices():
     for factor in (1.3, 2.0, 4.0):
         theta, seen = factor * (h * d) ** 0.25, []
         for _ in range(8):
-            left, values, right = np.linalg.svd(theta * np.outer(u, v) + rng.standard_normal((h, d)), full_matrices=False)
+            spiked = theta * np.outer(u, v) + rng.standard_normal((h, d))
+            left, values, right = np.linalg.svd(spiked, full_matrices=False)
             seen.append((values[0], abs(left[0, 0]), abs(right[0, 0])))
         value, left, right = np.mean(seen, axis=0)
         spike = laws.spiked_singular_value(theta, h, d)
         assert spike.visible
         assert spike.value == pytest.approx(value, abs=1.0)  # one value fluctuates by about 1
-        assert spike.left_overlap == pytest.approx(left, abs=0.05) and spike.right_overlap == pytest.approx(right, abs=0.05)
+        assert spike.left_overlap == pytest.approx(left, abs=0.05)
+        assert spike.right_overlap == pytest.approx(right, abs=0.05)
     assert spike.right_overlap > spike.left_overlap  # the longer vector is the harder one
 
 
 def test_spike_is_hidden_up_to_the_threshold():
     threshold = (1500 * 1000) ** 0.25
-    hidden, seen = laws.spiked_singular_value(threshold, 1500, 1000), laws.spiked_singular_value(threshold * 1.001, 1500, 1000)
+    hidden = laws.spiked_singular_value(threshold, 1500, 1000)
+    seen = laws.spiked_singular_value(threshold * 1.001, 1500, 1000)
     assert not hidden.visible and hidden.left_overlap == hidden.right_overlap == 0
     assert hidden.value == pytest.approx(math.sqrt(1500) + math.sqrt(1000))
     assert seen.visible and seen.value == pytest.approx(hidden.value, rel=1e-5)
@@ -344,6 +409,12 @@ def test_spike_is_hidden_up_to_the_threshold():
         (lambda: laws.conjugate_kernel_law("tanh", 2, 2, 2, population="mnist"), TypeError, "population"),
         (lambda: laws.neural_tangent_kernel_law("tanh", 10, 10, 10, readout_power=-1), ValueError, "readout_power"),
         (lambda: laws.neural_tangent_kernel_law("tanh", 10, 10, [10, 5]), TypeError, "h:"),
+        (
+            lambda: laws.neural_tangent_kernel_law("tanh", 2, 9, 9, population=[1, 2], finite_size=True),
+            ValueError,
+            "finite_size",
+        ),
+        (lambda: laws.neural_tangent_kernel_law(NO_LINEAR_PART, 2, 9, 9, finite_size=True), ValueError, "activation"),
         (lambda: laws.sample_covariance_law([1.0, 2.0], 0), ValueError, "ratio"),
         (lambda: laws.marchenko_pastur(1).density(math.nan), ValueError, "x:"),
         (lambda: laws.marchenko_pastur(1).cdf("1"), TypeError, "x:"),
