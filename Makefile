@@ -8,7 +8,7 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help book test clean serve notebook sync bench links setup execute pages chromium
+.PHONY: help book test clean serve notebook sync bench picture links setup execute pages chromium
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ sync: setup  ## Bring each chapter's .md and .ipynb into line
 
 bench: setup  ## Measure the helpers against their bare cost and their peers
 	@$(PYTHON) -m benchmarks
+
+picture: execute  ## Renew the README's picture from the landing page
+	@$(PYTHON) book/_ext/picture.py
 
 links: execute  ## Check every link to the outside (needs the internet)
 	@$(VENV)/bin/jupyter-book build . --builder linkcheck

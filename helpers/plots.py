@@ -17,6 +17,10 @@ STYLES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
+# Points on an interval, dense at both ends, where densities have their square roots.
+_GRID = (1 - np.cos(np.linspace(0, np.pi, 1000)[1:-1])) / 2
+
+
 def use_theme() -> None:
     """Set matplotlib to the theme of the book: white ground, 10 pt at a width of 7 inches, sharp on any screen."""
     sns.set_theme(
@@ -59,7 +63,7 @@ def spectrum(
     *,
     law: Any = None,
     outliers: Sequence[float] = (),
-    bins: int = 60,
+    bins: int | Sequence[float] = 60,
     atom: bool = False,
     color: str = BLUE,
     labels: tuple[str, str, str] = ("start", "trained", "theory"),
@@ -73,7 +77,7 @@ def spectrum(
     law : a `laws.Law` (anything with `density` and `support`), in the units of the values. Histograms are normalized to the mass
         of all values, so that an atom of the law and zeros of the spectrum count alike.
     outliers : values to mark by name.
-    bins : their number over the common range.
+    bins : their number over the common range, or their edges.
     atom : leave the exact zeros (below 1e-5 of the largest value) out of the bars; they still count in the mass.
     labels : names for the legend.
 
@@ -94,15 +98,13 @@ def spectrum(
     if after is not None:
         ax.stairs(heights[1], edges, color=color, linewidth=1.6, label=labels[1])
     if law is not None:
-        ends = [edge for interval in law.support for edge in interval]
-        x = np.linspace(min(edges[0], *ends), max(edges[-1], *ends), 2000)
-        y = law.density(x)
-        ax.plot(x, np.where(y > 0, y, np.nan), color=BLACK, label=labels[2])
+        for k, (low, high) in enumerate(law.support):
+            x = low + (high - low) * _GRID
+            ax.plot(x, law.density(x), color=BLACK, label=None if k else labels[2])
     for value in outliers:
         ax.annotate(
             "outlier", (value, 0), (value, 0.25), ("data", "axes fraction"), ha="center", color=color,
             arrowprops={"arrowstyle": "->", "color": color},
         )
     ax.set_ylabel("density")
-    ax.set_ylim(bottom=0)
     return ax

@@ -10,9 +10,9 @@ from scipy.stats import kstest
 
 from helpers import laws
 from helpers.activations import Activation, normalized
-from helpers.finite_size import tangent_kernel_correction
-from helpers.free_convolution import spectrum
-from helpers.populations import MarchenkoPasturPopulation
+from helpers.laws.finite_size import tangent_kernel_correction
+from helpers.laws.free_convolution import spectrum
+from helpers.laws.populations import MarchenkoPasturPopulation
 
 NO_LINEAR_PART = Activation("tanh", 0.0, 1.0, linear_coefficient=0.0, derivative_power=2.0)
 

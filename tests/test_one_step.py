@@ -1,4 +1,4 @@
-"""helpers.one_step against sampled networks (gradients by autograd), its own finite-size samples, and limits."""
+"""laws.one_step against sampled networks (gradients by autograd), its own finite-size samples, and limits."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from helpers.activations import normalized
-from helpers.one_step import one_step, one_step_draws
+from helpers.laws import one_step, one_step_draws
 
 N, D, H = 800, 400, 600
 SEEDS = range(32)

@@ -50,3 +50,8 @@ def test_contents_list_every_page():
 
 def test_no_file_is_large():
     assert not [path for path in files() if path.stat().st_size > 1_000_000]
+
+
+def test_readme_shows_what_is_there():
+    shown = re.findall(r"!\[[^\]]{20,}\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert shown and all((ROOT / picture).is_file() for picture in shown)

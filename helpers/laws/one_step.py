@@ -13,17 +13,14 @@ W_perp is independent of g, and of w to leading order, so the rank-one theory of
 """
 
 import math
-import operator
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 import torch
 from scipy.linalg import eigh_tridiagonal
 
-from helpers.activations import Activation, normalized
-
-_LARGEST = 1e100  # squares must stay finite
+from .._checks import integer, real
+from ..activations import Activation, normalized
 
 
 @dataclass(frozen=True)
@@ -54,27 +51,6 @@ class OneStep:
     threshold_rate: float
 
 
-def _count(name: str, value: int, least: int = 1) -> int:
-    try:
-        count = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        count = None
-    if count is None:
-        raise TypeError(f"{name}: got {value!r}, expected an integer, {least} or more")
-    if count < least:
-        raise ValueError(f"{name}: got {value!r}, expected an integer, {least} or more")
-    return count
-
-
-def _number(name: str, value: float, positive: bool = False) -> float:
-    allowed = f"a number {'above' if positive else 'from'} 0, at most {_LARGEST:g}"
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}: got {value!r}, expected {allowed}")
-    if not 0 <= value <= _LARGEST or (positive and value == 0):
-        raise ValueError(f"{name}: got {value!r}, expected {allowed}")
-    return float(value)
-
-
 def _teacher(teacher: str | Activation) -> Activation:
     try:
         return normalized(teacher)
@@ -100,11 +76,11 @@ def one_step(
 
     Raises
     ------
-    ValueError : a negative, non-finite or huge number, a size below 1, an unknown name.  TypeError : wrong type.
+    ValueError : a negative or non-finite number, a size below 1, an unknown name.  TypeError : wrong type.
     """
-    n, d, h = _count("n", n), _count("d", d), _count("h", h)
-    rate, noise = _number("rate", rate), _number("noise", noise)
-    output_scale = _number("output_scale", output_scale, positive=True)
+    n, d, h = integer("n", n), integer("d", d), integer("h", h)
+    rate, noise = real("rate", rate), real("noise", noise)
+    output_scale = real("output_scale", output_scale, positive=True)
     b, c1 = output_scale * normalized(activation).linear_coefficient, _teacher(teacher).linear_coefficient
     size = math.sqrt(c1**2 + b**2 + d / n * (1 + noise**2 + output_scale**2))
     per_rate, gw = b * size / math.sqrt(d), -b * math.sqrt(d) / size
@@ -138,8 +114,8 @@ def one_step_draws(
     nonlinear part of f0 is independent noise of the same power. `threshold_rate` is the limit's.
     """
     limit = one_step(activation, rate, n, d, h, teacher=teacher, noise=noise, output_scale=output_scale)
-    n, d, h, draws = _count("n", n), _count("d", d, 3), _count("h", h, 2), _count("draws", draws)
-    rng, b, t = np.random.default_rng(_count("seed", seed, 0)), normalized(activation), _teacher(teacher)
+    n, d, h, draws = integer("n", n), integer("d", d, 3), integer("h", h, 2), integer("draws", draws)
+    rng, b, t = np.random.default_rng(integer("seed", seed, 0)), normalized(activation), _teacher(teacher)
     b = b.linear_coefficient
     return [_draw(rng, b, t, rate, n, d, h, noise, output_scale, limit.threshold_rate) for _ in range(draws)]
 

@@ -8,20 +8,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._checks import integer, real
-from .activations import Activation, normalized
+from .._checks import integer, real
+from ..activations import Activation, normalized
 from .finite_size import tangent_kernel_correction
 from .free_convolution import spectrum
 from .measures import Band, Law, MarchenkoPasturBand, eigenvalues
+from .one_step import OneStep, one_step, one_step_draws
 from .populations import DiscretePopulation, MarchenkoPasturPopulation
 from .spikes import Spike, spiked_singular_value
 
 __all__ = [
     "Law",
+    "OneStep",
     "Spike",
     "conjugate_kernel_law",
     "marchenko_pastur",
     "neural_tangent_kernel_law",
+    "one_step",
+    "one_step_draws",
     "sample_covariance_law",
     "spiked_singular_value",
 ]

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from ._checks import integer, real
+from .._checks import integer, real
 
 
 @dataclass(frozen=True)

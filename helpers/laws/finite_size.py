@@ -9,7 +9,9 @@ size n^(-1/2) and act like a free semicircle; their variances add up to `noise`:
 - its off-diagonal entries have n times their variance of order 1/n: a Hadamard product of Wisharts.
 
 Together with the means of order 1/n that a direction outside the range of X X' feels (`shift`), they are all
-that matters to the lower edge, where the limit law is steep and its distance from a sample is largest.
+that matters to the lower edge, where the limit law is steep and its distance from a sample is largest. What is
+left is O(1/n), except where n > d + h: the limit then has an atom, which takes the shape of the diagonal's own
+distribution rather than a semicircle's.
 """
 
 import math
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .activations import Activation, gaussian_nodes
+from ..activations import Activation, gaussian_nodes
 
 
 @dataclass(frozen=True)

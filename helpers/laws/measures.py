@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial.polynomial import polyval
 
-from ._checks import array
+from .._checks import array
 
 
 @dataclass(frozen=True, eq=False)
