@@ -1,6 +1,7 @@
 """Claims are code: a number over several seeds, a bound, and a record that the claims page collects."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -73,6 +74,8 @@ def _record(
     if get_ipython() is None:
         return
     record = {"name": name, "values": values, "above": above, "below": below, "source": source}
-    mark = "✓" if passed else "✗"
-    text = f"{mark} **{name}**: {_numbers(values)}; required {_bounds(above, below)} ({source})"
+    mark, spread = "✓" if passed else "✗", ""
+    if len(values) > 1:
+        spread = f" (mean {statistics.fmean(values):.4g}, sd {statistics.stdev(values):.2g})"
+    text = f"{mark} **{name}**: {_numbers(values)}{spread}; required {_bounds(above, below)} ({source})"
     display({"text/plain": text.replace("**", ""), "text/markdown": text, MIME: record}, raw=True)

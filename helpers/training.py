@@ -45,7 +45,7 @@ class Run:
 
     @property
     def test_r2(self) -> float:
-        """1 - mean squared test error / variance of the test labels, at the end."""
+        """1 - mean squared test error / variance of the test labels, at the end; NaN where that variance is 0."""
         return float(self.history["test_r2"].iloc[-1])
 
 
@@ -105,7 +105,8 @@ class _Recorder:
         net, data = self.net, self.data
         value = self.see(step, float(loss(net(data.x), data.y)) if value is None else value)
         test = float(loss(net(data.x_test), data.y_test))
-        r2 = 1 - 2 * test / float(data.y_test.var(correction=0))
+        spread = float(data.y_test.var(correction=0))
+        r2 = 1 - 2 * test / spread if spread > 0 else math.nan
         self.rows.append({"step": step, "epoch": step / self.per_epoch, "loss": value, "test_loss": test, "test_r2": r2})
         if self.on_evaluation is not None:
             self.on_evaluation(step, net)

@@ -58,4 +58,4 @@ def test_a_notebook_keeps_the_record():
     assert bundle[claims.MIME] == {
         "name": "drift of W", "values": [0.002, 0.003], "above": None, "below": 0.01, "source": "paper, claim 1",
     }  # fmt: skip
-    assert "0.002, 0.003" in bundle["text/plain"] and "below 0.01" in bundle["text/plain"]
+    assert "0.002, 0.003 (mean 0.0025, sd 0.00071)" in bundle["text/plain"] and "below 0.01" in bundle["text/plain"]

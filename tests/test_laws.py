@@ -428,3 +428,21 @@ def test_spike_is_hidden_up_to_the_threshold():
 def test_bad_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("law", [laws.marchenko_pastur(0.5), laws.marchenko_pastur(2.0), laws.conjugate_kernel_law("tanh", 200, 100, 150)])
+def test_square_root_is_the_law_of_singular_values(law):
+    root = law.square_root()
+    x = np.linspace(0, 1.1 * root.support[-1][1], 200)
+    np.testing.assert_allclose(root.cdf(x), law.cdf(x**2), atol=1e-12)
+    np.testing.assert_allclose(root.density(x), 2 * x * law.density(x**2), atol=1e-12)
+    assert root.atom == law.atom
+    mass = sum(quad(root.density, lo, hi, limit=500)[0] for lo, hi in root.support)
+    assert mass + root.atom == pytest.approx(1, abs=1e-3)
+    nodes, weights = root.nodes(2000)
+    assert np.sum(weights * nodes**2) == pytest.approx(np.sum(law.nodes(2000)[0] * law.nodes(2000)[1]))
+
+
+def test_square_root_refuses_negative_support():
+    with pytest.raises(ValueError, match="^law"):
+        laws.Law((), ((-1.0, 1.0),)).square_root()

@@ -157,6 +157,11 @@ def test_networks_without_readout_or_parameters(problem):
         training.train(torch.nn.Linear(12, 1).double(), d, lr=0.1, epochs=1, train_readout=False)
 
 
+def test_one_test_sample_has_no_r2():
+    d, net = data.teacher_student(30, 12, n_test=1), networks.TwoLayerNet(12, 20)
+    assert math.isnan(training.train(net, d, lr=0.1, epochs=1).test_r2)
+
+
 def test_data_that_do_not_fit(problem):
     net, _ = problem
     with pytest.raises(ValueError, match="^data"):

@@ -4,6 +4,7 @@
 notebooks that the pages of this build are made from.
 """
 
+import statistics
 from pathlib import Path
 
 from jupyter_cache import get_cache
@@ -47,11 +48,11 @@ def required(claim: dict) -> str:
 
 
 def observed(values: list[float]) -> str:
-    """Each seed's value, and from where to where they reach if there are several."""
+    """Each seed's value, and their mean and standard deviation if there are several."""
     shown = ", ".join(f"{value:.4g}" for value in values)
     if len(values) == 1:
         return shown
-    return f"{shown} (range {min(values):.4g} to {max(values):.4g})"
+    return f"{shown} (mean {statistics.fmean(values):.4g}, sd {statistics.stdev(values):.2g})"
 
 
 def holds(claim: dict, value: float) -> bool:

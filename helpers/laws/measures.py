@@ -72,6 +72,31 @@ class MarchenkoPasturBand:
 
 
 @dataclass(frozen=True, eq=False)
+class SquareRootBand:
+    """The band of sqrt(x) for x in another band: singular values from eigenvalues."""
+
+    square: Band | MarchenkoPasturBand
+
+    @property
+    def lo(self) -> float:
+        return math.sqrt(self.square.lo)
+
+    @property
+    def hi(self) -> float:
+        return math.sqrt(self.square.hi)
+
+    def density(self, x):
+        return 2 * x * self.square.density(x**2)
+
+    def mass_below(self, x):
+        return self.square.mass_below(np.clip(x**2, self.square.lo, self.square.hi))
+
+    def nodes(self, points):
+        x, weights = self.square.nodes(points)
+        return np.sqrt(x), weights
+
+
+@dataclass(frozen=True, eq=False)
 class Law:
     """A law of eigenvalues: bands that carry a density, and atoms.
 
@@ -93,6 +118,16 @@ class Law:
     def atom(self) -> float:
         """Mass at 0 (0.0 where there is none)."""
         return sum(mass for location, mass in self.atoms if location == 0)
+
+    def square_root(self) -> "Law":
+        """The law of singular values where this is the law of their squares: of sqrt(x), x of this law.
+
+        Raises ValueError if the support reaches below 0.
+        """
+        if self.bands and self.bands[0].lo < 0 or any(location < 0 for location, _ in self.atoms):
+            raise ValueError(f"law: got the support {self.support}, expected values >= 0 to take the root of")
+        atoms = tuple((math.sqrt(location), mass) for location, mass in self.atoms)
+        return Law(tuple(SquareRootBand(band) for band in self.bands), atoms)
 
     def density(self, x) -> np.ndarray:
         """Density at x (number, array or tensor): float64 array of x's shape. Atoms are left out.
