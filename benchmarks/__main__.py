@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from helpers import data, kernels, networks, spectra, training
+from helpers import data, kernels, laws, networks, spectra, training
 
 N, D, H = 2000, 1000, 1500  # the size of the book
 
@@ -28,8 +28,8 @@ def ratio(ours: Callable[[], object], other: Callable[[], object], rounds: int) 
 
 
 def gradient_step(activation: str) -> tuple[Callable, Callable]:
-    """Twenty full-batch GD steps against their matrix products: X W' and the gradient's D' X, twenty times."""
-    steps = 20
+    """Fifty full-batch GD steps against their matrix products: X W' and the gradient's D' X, fifty times."""
+    steps = 50
     problem, net = data.teacher_student(N, D), networks.TwoLayerNet(D, H, activation)
     x, w, delta = problem.x, net.weight.detach(), torch.randn(N, H)
 
@@ -65,6 +65,18 @@ def power_law(sample: np.ndarray) -> tuple[Callable, Callable]:
     return peer, lambda: spectra.fit_power_law(sample)
 
 
+def law_curve() -> tuple[Callable, Callable]:
+    """The NTK's law with finite-size terms at 1,000 points against the eigenvalues it stands for."""
+    kernel = torch.randn(N, N, dtype=torch.float64)
+    kernel = kernel + kernel.T
+    x = np.linspace(0, 15, 1000)
+
+    def curve() -> np.ndarray:
+        return laws.neural_tangent_kernel_law("tanh", N, D, H, finite_size=True).density(x)
+
+    return curve, lambda: torch.linalg.eigvalsh(kernel)
+
+
 def singular_values() -> tuple[Callable, Callable]:
     """Singular values against the bare LAPACK call."""
     w = torch.randn(H, D, dtype=torch.float64)
@@ -77,6 +89,7 @@ def main() -> None:
     rows = [(f"GD step, {a} / bare GEMMs", gradient_step(a), 7) for a in ("tanh", "softplus", "relu")]
     rows += [(f"NTK, {a} / bare GEMMs", tangent_kernel(a), 9) for a in ("tanh", "softplus", "relu")]
     rows += [("singular values / bare svdvals", singular_values(), 5)]
+    rows += [("law of the NTK, 1000 points / bare eigvalsh", law_curve(), 5)]
     rows += [("powerlaw / fit_power_law, Pareto 2.5", power_law(rng.pareto(1.5, 2000) + 1), 5)]
     rows += [("powerlaw / fit_power_law, Marchenko-Pastur", power_law(bulk), 5)]
     print(f"n={N}, d={D}, h={H}, float32, {torch.get_num_threads()} threads; ratios of times, one run\n")
