@@ -1,0 +1,261 @@
+"""Grids of runs: in parallel, kept on disk point by point, no point lost to the failure of another."""
+
+import contextlib
+import copy
+import inspect
+import itertools
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, Future
+from typing import Any
+
+import joblib
+import pandas as pd
+import torch
+from joblib.parallel import LokyBackend, get_active_backend
+from tqdm import tqdm
+
+from . import _checks, _store
+
+RESERVED = ("seed", "error")  # columns of the frame
+
+Value = str | bool | int | float | None
+Task = tuple[dict[str, Value], int]  # a point and a seed
+Outcome = tuple[int, dict[str, float], str]  # the index of a task, its results, the message of an error or ""
+
+
+def sweep(
+    function: Callable[..., Mapping[str, float] | float],
+    grid: Mapping[str, Iterable[Value]] | Iterable[Mapping[str, Value]],
+    *,
+    seeds: Iterable[int],
+    jobs: int = 2,
+    cache: str | os.PathLike | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Call function(**point, seed=seed) for every point of a grid and every seed.
+
+    Parameters
+    ----------
+    function : returns a number or a dict of numbers. It may be defined in a notebook.
+    grid : a dict of lists stands for all combinations, the last name varying fastest; a list of dicts for itself.
+        Values are numbers, strings, booleans or None. An empty dict is one point without parameters.
+    seeds : integers of at least 0, e.g. range(3).
+    jobs : processes, each with one thread; 1 computes in this process. Inside `joblib.parallel_config("dask")`, or
+        another backend, that backend decides where and with how many; other machines need this package installed.
+    cache : a folder. Finished points are kept there, and the next call takes them from there. A change of the function,
+        or of what it calls, starts anew (see `_fingerprint`). Failed points are not kept, but tried again.
+    progress : show a bar.
+
+    Returns
+    -------
+    frame : one row per point and seed, in the order of the grid, seeds varying fastest. The columns are the
+        parameters, seed, the results ("value" where the function returns a number) and error: the message of a point
+        that failed, whose results are NaN, and "" of all others.
+
+    Raises
+    ------
+    ValueError, TypeError : an empty grid, a value or a seed that comes twice, a parameter the function does not take.
+
+    Warns
+    -----
+    RuntimeWarning : once, where points failed.
+    """
+    points, seeds, jobs = _points(grid), _seeds(seeds), _checks.integer("jobs", jobs)
+    _check_call(function, points)
+    folder = None if cache is None else _store.folder(cache, function)
+    tasks = dict(enumerate(itertools.product(points, seeds)))
+    kept = {} if folder is None else {index: _store.load(folder, task) for index, task in tasks.items()}
+    results = {index: result for index, result in kept.items() if result is not None}
+    waiting = {index: task for index, task in tasks.items() if index not in results}
+    errors = {}
+    with tqdm(total=len(tasks), initial=len(results), disable=not progress, leave=False, desc="points") as bar:
+        for index, result, error in _outcomes(function, waiting, jobs):
+            if error:
+                errors[index] = error
+            else:
+                results[index] = result
+                if folder is not None:
+                    _store.save(folder, tasks[index], result)
+            bar.update()
+    if errors:
+        first = min(errors)
+        message = f"{len(errors)} of {len(tasks)} points failed; the first is {_store.text(tasks[first])}: {errors[first]}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    return _frame(tasks, results, errors)
+
+
+def _frame(tasks: dict[int, Task], results: dict[int, dict], errors: dict[int, str]) -> pd.DataFrame:
+    names = dict.fromkeys(name for index in sorted(results) for name in results[index])
+    parameters = dict.fromkeys(name for point, _ in tasks.values() for name in point)
+    rows = [
+        {**point, "seed": seed, **results.get(index, {}), "error": errors.get(index, "")}
+        for index, (point, seed) in tasks.items()
+    ]
+    frame = pd.DataFrame(rows, columns=[*parameters, "seed", *names, "error"])
+    return frame.astype({name: float for name in names if frame[name].isna().any()})
+
+
+# ---- arguments
+
+
+def _points(grid: Any) -> list[dict[str, Value]]:
+    """The grid as a list of points with plain values."""
+    if isinstance(grid, Mapping):
+        columns = [[(name, v) for v in _listed(f"grid[{name!r}]", values)] for name, values in grid.items()]
+        points = [dict(items) for items in itertools.product(*columns)]
+    else:
+        points = _listed("grid", grid)
+    for point in points:
+        if not isinstance(point, Mapping):
+            raise TypeError(f"grid: got a list with {point!r}, expected a dict of lists or a list of dicts")
+    points = [{name: _value(name, value) for name, value in point.items()} for point in points]
+    _refuse_twice("grid", points)
+    return points
+
+
+def _seeds(seeds: Any) -> list[int]:
+    seeds = [_checks.integer("seeds", _plain(seed), least=0) for seed in _listed("seeds", seeds)]
+    _refuse_twice("seeds", seeds)
+    return seeds
+
+
+def _listed(name: str, values: Any) -> list:
+    """Several values as a list that is not empty; a single value is most often a slip."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise TypeError(f"{name}: got {values!r}, expected a list of values")
+    values = list(values)
+    if not values:
+        raise ValueError(f"{name}: got no values, expected at least one")
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """Scalars of numpy and torch as those of Python."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+def _value(name: Any, value: Any) -> Value:
+    if not isinstance(name, str) or name in RESERVED:
+        raise ValueError(f"grid: got a parameter called {name!r}, expected a string other than {' and '.join(RESERVED)}")
+    value = _plain(value)
+    if not isinstance(value, Value):
+        kind = type(value).__name__
+        raise TypeError(f"grid[{name!r}]: got a {kind}, expected numbers, strings, booleans or None")
+    if value != value:
+        raise ValueError(f"grid[{name!r}]: got NaN, expected a value that equals itself")
+    return value
+
+
+def _refuse_twice(name: str, values: list) -> None:
+    """Runs that come twice would count as independent ones."""
+    seen = set()
+    for value in values:
+        if (text := _store.text(value)) in seen:
+            raise ValueError(f"{name}: got {value} twice, expected every one once")
+        seen.add(text)
+
+
+def _check_call(function: Callable, points: list[dict[str, Value]]) -> None:
+    """Refuse here what would otherwise fail at every single point."""
+    if not callable(function):
+        raise TypeError(f"function: got {function!r}, expected a function of the grid's names and seed")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some builtins have none
+        return
+    for point in points:
+        try:
+            signature.bind(**point, seed=0)
+        except TypeError as error:
+            names = ", ".join([*point, "seed"])
+            raise TypeError(f"function: got the arguments {names}, which it does not take ({error})") from None
+
+
+# ---- one point
+
+
+def _evaluate(function: Callable, index: int, task: Task) -> Outcome:
+    """Where the work is done."""
+    point, seed = task
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return index, _numbers(function(**point, seed=seed), point), ""
+    except (Exception, SystemExit) as error:  # as text, since not every exception can be sent from process to process
+        return index, {}, _message(error)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _message(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _numbers(result: Any, point: dict[str, Value]) -> dict[str, float]:
+    """What a function returned as a dict of plain numbers."""
+    result = dict(result) if isinstance(result, Mapping) else {"value": result}
+    result = {name: _plain(value) for name, value in result.items()}
+    for name, value in result.items():
+        if not isinstance(name, str) or name in (*RESERVED, *point):
+            raise ValueError(f"function: returned a result called {name!r}, the name of another column")
+        if not isinstance(value, (bool, int, float)):
+            raise TypeError(f"function: returned {name} as {type(value).__name__}, expected a number or a dict of numbers")
+    if not result:
+        raise ValueError("function: returned an empty dict, expected at least one number")
+    return result
+
+
+def _parallel(function: Callable, tasks: dict[int, Task], jobs: int) -> Iterator[Outcome]:
+    """Outcomes as they come, on the caller's joblib backend or on processes with one thread each."""
+    backend, _ = get_active_backend()
+    context = contextlib.nullcontext()
+    if isinstance(backend, LokyBackend) and backend.inner_max_num_threads is None:
+        context = joblib.parallel_config("loky", inner_max_num_threads=1)
+    elif type(backend).__name__ == "DaskDistributedBackend":
+        context = joblib.parallel_config(_reporting_deaths(backend))
+    with context:
+        pool = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")
+    return pool(joblib.delayed(_evaluate)(function, index, task) for index, task in list(tasks.items()))
+
+
+def _reporting_deaths(backend: Any) -> Any:
+    """joblib's Dask backend, which (1.6.0) waits forever for a task that Dask has given up, made to report it."""
+    reporting = copy.copy(backend)
+
+    def submit(batch: Any, callback: Callable) -> Future:
+        [(_, (_, index, _), _)] = batch.items
+
+        def report(future: Future) -> None:
+            if error := future.exception():
+                callback([(index, {}, _message(error))])
+
+        future = backend.submit(batch, callback)
+        future.add_done_callback(report)
+        return future
+
+    reporting.submit = submit
+    return reporting
+
+
+def _outcomes(function: Callable, tasks: dict[int, Task], jobs: int) -> Iterator[Outcome]:
+    """Outcomes as they come; a point whose process dies (no memory, a crash) is found out and the others go on."""
+    waiting = dict(tasks)
+    while waiting:
+        try:
+            for outcome in _parallel(function, waiting, jobs):
+                del waiting[outcome[0]]
+                yield outcome
+        except BrokenExecutor:
+            for index in list(waiting)[:jobs]:  # the suspects: those at work when it happened
+                yield _alone(function, index, waiting.pop(index))
+
+
+def _alone(function: Callable, index: int, task: Task) -> Outcome:
+    """The outcome of one point in a process of its own, which it may take down with it."""
+    try:
+        [outcome] = _parallel(function, {index: task}, jobs=2)  # 1 would mean this very process
+        return outcome
+    except BrokenExecutor as error:
+        return index, {}, f"{type(error).__name__}: the process died, for want of memory or in a crash"
