@@ -18,7 +18,7 @@ from .laws import Law
 from .plots import BLACK, GRAY, VERMILLION
 
 WIDTH, HEIGHT = 700, 300
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 46  # margins of the drawing, in the same units
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 54  # margins of the drawing, in the same units
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class _Canvas:
         foot = self.up(self.ylim[0])
         shapes = []
         for k, (position, name) in enumerate(marks):
-            x, y = self.across(position), foot - 34 - 16 * k
+            x, y = self.across(position), foot - 34 - 19 * k
             shapes.append(
                 f'<path d="M{x:.1f} {y + 4:.1f}V{foot - 2:.1f}m-4 -7l4 7 4 -7" fill="none" stroke="{VERMILLION}"/>'
                 f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" fill="{VERMILLION}">{html.escape(name)}</text>'
@@ -114,13 +114,13 @@ class _Canvas:
         y = HEIGHT - BOTTOM
         labels = "".join(
             f'<path d="M{self.across(t):.1f} {y}v5" stroke="{BLACK}"/>'
-            f'<text x="{self.across(t):.1f}" y="{y + 18}" text-anchor="middle">{t:g}</text>'
+            f'<text x="{self.across(t):.1f}" y="{y + 21}" text-anchor="middle">{t:g}</text>'
             for t in ticks
         )
         return (
             f'<path d="M{LEFT} {TOP}V{y}H{WIDTH - RIGHT}" fill="none" stroke="{BLACK}"/>{labels}'
             f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{html.escape(xlabel)}</text>'
-            f'<text transform="translate(14 {(TOP + y) / 2}) rotate(-90)" text-anchor="middle">density</text>'
+            f'<text transform="translate(20 {(TOP + y) / 2}) rotate(-90)" text-anchor="middle">density</text>'
         )
 
 
@@ -202,7 +202,7 @@ def explorer(
     text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
     return (
         f'<div class="explorer" id="{name}"><div class="controls">{controls}</div>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(alt)}" font-size="12">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(alt)}" font-size="16">'
         f'<rect width="100%" height="100%" fill="white"/><path class="bars" d="{bars}" fill="{GRAY}"/>'
         f'<path class="line" d="{line}" fill="none" stroke="{BLACK}" stroke-width="1.8"/>'
         f'<g class="marks">{marks}</g>{canvas.axis(ticks, xlabel)}</svg>'

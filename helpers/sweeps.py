@@ -1,7 +1,6 @@
 """Grids of runs: in parallel, kept on disk point by point, no point lost to the failure of another."""
 
 import contextlib
-import copy
 import inspect
 import itertools
 import os
@@ -221,21 +220,29 @@ def _parallel(function: Callable, tasks: dict[int, Task], jobs: int) -> Iterator
 
 
 def _reporting_deaths(backend: Any) -> Any:
-    """joblib's Dask backend, which (1.6.0) waits forever for a task that Dask has given up, made to report it."""
-    reporting = copy.copy(backend)
+    """joblib's Dask backend, without two traits that it has in 1.6.0 and that a dying worker brings out.
 
-    def submit(batch: Any, callback: Callable) -> Future:
-        [(_, (_, index, _), _)] = batch.items
+    It waits forever for a task that Dask has given up: here the task reports it. Where a single worker is there, the
+    others still starting again, it computes in this process: here it counts two.
+    """
 
-        def report(future: Future) -> None:
-            if error := future.exception():
-                callback([(index, {}, _message(error))])
+    class Reporting(type(backend)):
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            return max(2, super().effective_n_jobs(n_jobs))
 
-        future = backend.submit(batch, callback)
-        future.add_done_callback(report)
-        return future
+        def submit(self, batch: Any, callback: Callable) -> Future:
+            [(_, (_, index, _), _)] = batch.items
 
-    reporting.submit = submit
+            def report(future: Future) -> None:
+                if error := future.exception():
+                    callback([(index, {}, _message(error))])
+
+            future = super().submit(batch, callback)
+            future.add_done_callback(report)
+            return future
+
+    reporting = object.__new__(Reporting)
+    vars(reporting).update(vars(backend))  # the caller's client and options; copy.copy would make a new one without
     return reporting
 
 

@@ -32,7 +32,7 @@ def test_the_first_frame_is_there_without_javascript():
     static = page[: page.index("<script>")]
     assert "state (1.0, 3.0)" in static and 'aria-label="A histogram' in static
     bars = re.search(r'class="bars" d="([^"]+)"', static).group(1)
-    assert bars == "M48.0 254.0V12.0H368.0V254.0H688.0V254.0Z"  # the full height of the axes, then nothing
+    assert bars == "M48.0 246.0V12.0H368.0V246.0H688.0V246.0Z"  # the full height of the axes, then nothing
 
 
 def test_it_asks_nobody_for_anything():
