@@ -130,7 +130,7 @@ def _is_followed(module: str | None) -> bool:
 
 
 def _content(value: Any) -> str:
-    """Of compiled code the name; of other objects, such as arrays, a hash of their pickle; nothing where there is none."""
+    """Of compiled code the name; of arrays and other objects a hash of their pickle, nothing where there is none."""
     if inspect.isroutine(value):
         return str(getattr(value, "__qualname__", ""))
     try:

@@ -1,7 +1,6 @@
 """Grids of runs: in parallel, kept on disk point by point, no point lost to the failure of another."""
 
 import contextlib
-import inspect
 import itertools
 import os
 import warnings
@@ -15,11 +14,9 @@ import torch
 from joblib.parallel import LokyBackend, get_active_backend
 from tqdm import tqdm
 
-from . import _checks, _store
+from . import _checks, _grid, _store
+from ._grid import Value
 
-RESERVED = ("seed", "error")  # columns of the frame
-
-Value = str | bool | int | float | None
 Task = tuple[dict[str, Value], int]  # a point and a seed
 Outcome = tuple[int, dict[str, float], str]  # the index of a task, its results, the message of an error or ""
 
@@ -61,8 +58,8 @@ def sweep(
     -----
     RuntimeWarning : once, where points failed.
     """
-    points, seeds, jobs = _points(grid), _seeds(seeds), _checks.integer("jobs", jobs)
-    _check_call(function, points)
+    points, seeds, jobs = _grid.points(grid), _grid.seeds(seeds), _checks.integer("jobs", jobs)
+    _grid.check_call(function, points)
     folder = None if cache is None else _store.folder(cache, function)
     tasks = dict(enumerate(itertools.product(points, seeds)))
     kept = {} if folder is None else {index: _store.load(folder, task) for index, task in tasks.items()}
@@ -79,8 +76,8 @@ def sweep(
                     _store.save(folder, tasks[index], result)
             bar.update()
     if errors:
-        first = min(errors)
-        message = f"{len(errors)} of {len(tasks)} points failed; the first is {_store.text(tasks[first])}: {errors[first]}"
+        first, error = min(errors.items())
+        message = f"{len(errors)} of {len(tasks)} points failed; the first is {_store.text(tasks[first])}: {error}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
     return _frame(tasks, results, errors)
 
@@ -94,85 +91,6 @@ def _frame(tasks: dict[int, Task], results: dict[int, dict], errors: dict[int, s
     ]
     frame = pd.DataFrame(rows, columns=[*parameters, "seed", *names, "error"])
     return frame.astype({name: float for name in names if frame[name].isna().any()})
-
-
-# ---- arguments
-
-
-def _points(grid: Any) -> list[dict[str, Value]]:
-    """The grid as a list of points with plain values."""
-    if isinstance(grid, Mapping):
-        columns = [[(name, v) for v in _listed(f"grid[{name!r}]", values)] for name, values in grid.items()]
-        points = [dict(items) for items in itertools.product(*columns)]
-    else:
-        points = _listed("grid", grid)
-    for point in points:
-        if not isinstance(point, Mapping):
-            raise TypeError(f"grid: got a list with {point!r}, expected a dict of lists or a list of dicts")
-    points = [{name: _value(name, value) for name, value in point.items()} for point in points]
-    _refuse_twice("grid", points)
-    return points
-
-
-def _seeds(seeds: Any) -> list[int]:
-    seeds = [_checks.integer("seeds", _plain(seed), least=0) for seed in _listed("seeds", seeds)]
-    _refuse_twice("seeds", seeds)
-    return seeds
-
-
-def _listed(name: str, values: Any) -> list:
-    """Several values as a list that is not empty; a single value is most often a slip."""
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise TypeError(f"{name}: got {values!r}, expected a list of values")
-    values = list(values)
-    if not values:
-        raise ValueError(f"{name}: got no values, expected at least one")
-    return values
-
-
-def _plain(value: Any) -> Any:
-    """Scalars of numpy and torch as those of Python."""
-    return value.item() if getattr(value, "ndim", None) == 0 else value
-
-
-def _value(name: Any, value: Any) -> Value:
-    if not isinstance(name, str) or name in RESERVED:
-        raise ValueError(f"grid: got a parameter called {name!r}, expected a string other than {' and '.join(RESERVED)}")
-    value = _plain(value)
-    if not isinstance(value, Value):
-        kind = type(value).__name__
-        raise TypeError(f"grid[{name!r}]: got a {kind}, expected numbers, strings, booleans or None")
-    if value != value:
-        raise ValueError(f"grid[{name!r}]: got NaN, expected a value that equals itself")
-    return value
-
-
-def _refuse_twice(name: str, values: list) -> None:
-    """Runs that come twice would count as independent ones."""
-    seen = set()
-    for value in values:
-        if (text := _store.text(value)) in seen:
-            raise ValueError(f"{name}: got {value} twice, expected every one once")
-        seen.add(text)
-
-
-def _check_call(function: Callable, points: list[dict[str, Value]]) -> None:
-    """Refuse here what would otherwise fail at every single point."""
-    if not callable(function):
-        raise TypeError(f"function: got {function!r}, expected a function of the grid's names and seed")
-    try:
-        signature = inspect.signature(function)
-    except ValueError:  # some builtins have none
-        return
-    for point in points:
-        try:
-            signature.bind(**point, seed=0)
-        except TypeError as error:
-            names = ", ".join([*point, "seed"])
-            raise TypeError(f"function: got the arguments {names}, which it does not take ({error})") from None
-
-
-# ---- one point
 
 
 def _evaluate(function: Callable, index: int, task: Task) -> Outcome:
@@ -195,12 +113,13 @@ def _message(error: BaseException) -> str:
 def _numbers(result: Any, point: dict[str, Value]) -> dict[str, float]:
     """What a function returned as a dict of plain numbers."""
     result = dict(result) if isinstance(result, Mapping) else {"value": result}
-    result = {name: _plain(value) for name, value in result.items()}
+    result = {name: _grid.plain(value) for name, value in result.items()}
     for name, value in result.items():
-        if not isinstance(name, str) or name in (*RESERVED, *point):
+        if not isinstance(name, str) or name in (*_grid.RESERVED, *point):
             raise ValueError(f"function: returned a result called {name!r}, the name of another column")
         if not isinstance(value, (bool, int, float)):
-            raise TypeError(f"function: returned {name} as {type(value).__name__}, expected a number or a dict of numbers")
+            kind = type(value).__name__
+            raise TypeError(f"function: returned {name} as {kind}, expected a number or a dict of numbers")
     if not result:
         raise ValueError("function: returned an empty dict, expected at least one number")
     return result
