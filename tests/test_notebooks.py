@@ -28,3 +28,10 @@ def test_page_can_show_every_output(cache, page):
     """Sphinx is told to pass over the records of claims; nothing else may get lost with them."""
     for output in cached_outputs(cache, page):
         assert output.output_type == "stream" or any(map(SHOWN.fullmatch, output.data))
+
+
+@pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
+def test_page_shows_no_raw_values(cache, page):
+    """The value of a cell's last line, shown as Python prints it, belongs in no page: end the line with `;`."""
+    for output in cached_outputs(cache, page):
+        assert output.output_type != "execute_result" or "text/html" in output.data, output.data
