@@ -7,7 +7,7 @@ from pathlib import Path
 from notebook_cache import cached_outputs, open_cache
 
 ROOT = Path(__file__).parents[2]
-PICTURE = ROOT / "book" / "_static" / "two-trainings.png"
+PICTURE = ROOT / "book" / "_static" / "four-trainings.png"
 
 if __name__ == "__main__":
     outputs = cached_outputs(open_cache(ROOT), ROOT / "book" / "index.md")
