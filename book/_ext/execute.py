@@ -47,6 +47,7 @@ def main() -> int:
         else:
             pending.append(path)
 
+    pending.sort(key=lambda path: path.stat().st_size, reverse=True)  # short ones fill the gaps at the end
     timeout = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]["timeout"]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         runs = {pool.submit(execute, path, timeout): path for path in pending}
