@@ -77,12 +77,6 @@ def cross_kernels(net: TwoLayerNet, a: Tensor, b: Tensor) -> tuple[Tensor, Tenso
     return conjugate, tangent
 
 
-def _solve(matrix: Tensor, y: Tensor) -> Tensor:
-    """matrix^-1 y by Cholesky, or by LU where rounding has left a symmetric matrix indefinite."""
-    factor, failed = torch.linalg.cholesky_ex(matrix)
-    return torch.linalg.solve(matrix, y) if failed else torch.cholesky_solve(y[:, None], factor)[:, 0]
-
-
 def ridge_r2(
     k_train: Tensor,
     k_held_out: Tensor,
@@ -104,20 +98,16 @@ def ridge_r2(
     ------
     ValueError : shapes that do not fit, entries that are not finite, no ridge or one that is not above 0.
     """
-    n = len(data.y)
-    k_train = _checks.array("k_train", k_train, n, n).double()
-    k_held_out = _checks.array("k_held_out", k_held_out, len(y_held_out), n).double()
-    k_test = _checks.array("k_test", k_test, len(data.y_test), n).double()
     if not len(ridges):
         raise ValueError("ridges: got none, expected at least one")
-    scores = []
-    for ridge in ridges:
-        shifted = k_train.clone()
-        shifted.diagonal().add_(_checks.real("ridges", ridge, positive=True))
-        weights = _solve(shifted, data.y.double())
-        scores.append((r2(k_held_out @ weights, y_held_out), ridge, weights))
-    _, ridge, weights = max(scores, key=lambda score: score[0])
-    return r2(k_test @ weights, data.y_test), ridge
+    ridges = [_checks.real("ridges", ridge, positive=True) for ridge in ridges]
+    n, held = len(data.y), len(y_held_out)
+    new = torch.cat([
+        _checks.array("k_held_out", k_held_out, held, n), _checks.array("k_test", k_test, len(data.y_test), n)
+    ])
+    predictions = {ridge: kernels.kernel_ridge(k_train, new, data.y, ridge) for ridge in ridges}
+    best = max(ridges, key=lambda ridge: r2(predictions[ridge][:held], y_held_out))
+    return r2(predictions[best][held:], data.y_test), best
 
 
 def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tensor]) -> dict[str, float]:
