@@ -50,3 +50,22 @@ def array(name: str, value: Any, *shape: int | None) -> Tensor:
     if not torch.isfinite(value).all():
         raise ValueError(f"{name}: got NaN or infinite entries, expected finite numbers")
     return value
+
+
+def samples(name: str, value: Any, like: Tensor) -> Tensor:
+    """`value` as a tensor (n, ...) with n at least 1, on the device of `like`.
+
+    Floats must be finite and get the dtype of `like`; integers and booleans, as of tokens and masks, keep theirs.
+    """
+    if not isinstance(value, Tensor):
+        try:
+            value = torch.from_numpy(np.ascontiguousarray(value))
+        except (TypeError, ValueError):
+            raise TypeError(f"{name}: got {type(value).__name__}, expected a tensor or an array of numbers") from None
+    if value.is_complex():
+        raise TypeError(f"{name}: got dtype {value.dtype}, expected real numbers")
+    if value.ndim == 0 or value.numel() == 0:
+        raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected (samples, ...), not empty")
+    if not torch.isfinite(value).all():
+        raise ValueError(f"{name}: got NaN or infinite entries, expected finite numbers")
+    return value.detach().to(like.device, like.dtype if value.is_floating_point() else value.dtype)

@@ -1,40 +1,54 @@
-"""The two kernels of a network, in closed form, and what they say about the labels."""
+"""The two kernels of a network and what they say about the labels."""
 
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from . import _checks
+from ._evaluation import Forward, layer_inputs
+from ._tangent import empirical_kernel, numbers
 from .activations import Activation, hermite_coefficients
 from .networks import TwoLayerNet
 
 
-def _inputs(net: nn.Module, x: Tensor) -> tuple[TwoLayerNet, Tensor]:
-    if not isinstance(net, TwoLayerNet):
-        raise TypeError(f"net: got {type(net).__name__}, expected a TwoLayerNet")
-    x = _checks.array("x", x, None, net.weight.shape[1])
-    return net, x.to(net.weight)
+def _is_two_layer(net: nn.Module, forward: Forward | None) -> bool:
+    return isinstance(net, TwoLayerNet) and forward is None
+
+
+def _inputs(net: TwoLayerNet, x: Tensor) -> Tensor:
+    return _checks.array("x", x, None, net.weight.shape[1]).to(net.weight)
 
 
 @torch.no_grad()
-def conjugate_kernel(net: TwoLayerNet, x: Tensor) -> Tensor:
-    """The conjugate kernel F F' / h, where F (n, h) are the hidden features.
+def conjugate_kernel(
+    net: nn.Module, x: Tensor | Mapping[str, Tensor], layer: str | None = None, *, forward: Forward | None = None
+) -> Tensor:
+    """The conjugate kernel F F' / width of the features F (n, width): of a TwoLayerNet, the hidden ones.
+
+    Of any other network, the features are what enters its last linear layer, the last one called, or another module;
+    token or pixel axes are flattened into the width. The network is evaluated in evaluation mode.
 
     Parameters
     ----------
-    net : a TwoLayerNet.  x : (n, d), tensor or array.
+    net : a module.  x : (n, d) for a TwoLayerNet; else as in `neural_tangent_kernel`.
+    layer : name of the module whose input are the features, one of `net.named_modules()`.
+    forward : as in `neural_tangent_kernel`.
 
     Returns
     -------
-    (n, n), symmetric, of the network's dtype and device. Its rank is at most h.
+    (n, n), symmetric, of the features' dtype and device. Its rank is at most the width.
 
     Raises
     ------
-    TypeError : net is no TwoLayerNet.  ValueError : x has another shape or is not finite.
+    TypeError : net is no module.  ValueError : x has another shape or is not finite, there is no linear layer or no
+        module of this name, or it is not called or gets no (n, ...).
     """
-    net, x = _inputs(net, x)
-    features = net.features(x)
+    if _is_two_layer(net, forward) and layer is None:
+        features = net.features(_inputs(net, x))
+    else:
+        features = layer_inputs(net, x, layer, forward)
     return features @ features.T / features.shape[1]
 
 
@@ -74,30 +88,60 @@ def dual_kernel(activation: str | Activation, x: Tensor) -> Tensor:
     return kernel
 
 
-@torch.no_grad()
-def neural_tangent_kernel(net: TwoLayerNet, x: Tensor, *, train_readout: bool = True) -> Tensor:
-    """The neural tangent kernel K_ij = <grad f(x_i), grad f(x_j)> over the trained parameters.
+def neural_tangent_kernel(
+    net: nn.Module,
+    x: Tensor | Mapping[str, Tensor],
+    *,
+    train_readout: bool = True,
+    outputs: str | int = "trace",
+    forward: Forward | None = None,
+    memory: int = 2**30,
+) -> Tensor:
+    """The neural tangent kernel K_ij = <grad f(x_i), grad f(x_j)> over the trained parameters; exact for any network.
 
-    For f(x) = v . s(W x / sqrt d) / sqrt h the gradients factorize and
+    For a TwoLayerNet f(x) = v . s(W x / sqrt d) / sqrt h the gradients factorize and
     K = (X X' / d) o (S S' / h) + F F' / h, with S = s'(X W' / sqrt d) diag(v), o the entrywise product;
     the last term, the conjugate kernel, belongs to the readout.
 
+    For any other network the parameters are those that require a gradient. Linear layers, convolutions, embeddings and
+    normalizations give Gram products of what enters them and the gradients at what leaves them, everything else goes
+    through torch.func. The network is evaluated in evaluation mode, so batch normalization uses its running
+    statistics and nothing is dropped; it is left as it was.
+
     Parameters
     ----------
-    net : a TwoLayerNet.  x : (n, d), tensor or array.
-    train_readout : whether the readout is trained too, as in `training.train`.
+    net : a module.  x : (n, d) for a TwoLayerNet. Else a tensor or array (n, ...), floats or integers, for net(x), or a
+        mapping of such by name for net(**x).
+    train_readout : whether the readout of a TwoLayerNet is trained too, as in `training.train`.
+    outputs : of f_1 .. f_k, all axes but the first flattened: "trace" for sum_c <grad f_c, grad f_c> / k; "sum" for the
+        pseudo-NTK <grad sum_c f_c, grad sum_c f_c> / k, k times cheaper and equal to it in the limit of infinite
+        width; c for f_c alone, counted from 0.
+    forward : (net, x) -> outputs (n, ...). By default net(x) or net(**x), and of that `.logits` where there are.
+    memory : bytes for all that is held besides the network and the kernel. A small limit costs time: where gradients
+        of all samples do not fit, those of a block are computed again for every block before it.
 
     Returns
     -------
-    (n, n), symmetric, of the network's dtype and device.
+    (n, n), symmetric, of the outputs' dtype and device.
 
     Raises
     ------
-    TypeError : net is no TwoLayerNet.  ValueError : x has another shape or is not finite.
+    TypeError : net is no module, x no numbers, the outputs no tensor.  ValueError : x has another shape or is not
+        finite, nothing to train, no such output, too little memory, outputs that depend on the other samples.
 
-    Source: Jacot, Gabriel and Hongler (2018); this form for two layers, Fan and Wang (2020).
+    Source: Jacot, Gabriel and Hongler (2018); for two layers, Fan and Wang (2020); structured gradients, Novak,
+    Sohl-Dickstein and Schoenholz (2022); pseudo-NTK, Mohamadi, Bae and Sutherland (2023).
     """
-    net, x = _inputs(net, x)
+    if not _is_two_layer(net, forward):
+        if not train_readout:
+            raise ValueError("train_readout: got False, expected True; freeze parameters with requires_grad_(False)")
+        return empirical_kernel(net, x, outputs, forward, memory)
+    numbers(outputs, 1)
+    return _two_layer_kernel(net, _inputs(net, x), train_readout)
+
+
+@torch.no_grad()
+def _two_layer_kernel(net: TwoLayerNet, x: Tensor, train_readout: bool) -> Tensor:
     h, d = net.weight.shape
     z = net.preactivations(x)
     slopes = net.activation.derivative(z) * net.readout

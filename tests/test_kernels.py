@@ -88,7 +88,7 @@ NAN = torch.full((5, 4), math.nan)
 @pytest.mark.parametrize(
     "name, args, error",
     [
-        ("net", (torch.nn.Linear(4, 1), X), TypeError),
+        ("net", (normalized("tanh"), X), TypeError),
         ("x", (NET, torch.zeros(5, 3)), ValueError),
         ("x", (NET, torch.zeros(4)), ValueError),
         ("x", (NET, torch.zeros(0, 4)), ValueError),
