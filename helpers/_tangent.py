@@ -1,7 +1,7 @@
 """The exact tangent kernel of any network, in blocks of samples and outputs that fit into a limit of memory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -77,6 +77,19 @@ def _gather(gradients: Gradients, x: Inputs, readout: Tensor, at_once: int) -> l
     return kept
 
 
+def _add(kernel: Tensor, left: list[Factors], right: list[Factors], memory: int) -> None:
+    for a, b in zip(left, right):
+        _gram.add_gram(kernel, a, b, memory)
+
+
+def _add_strip(kernel: Tensor, gather: Callable[[slice], list[Factors]], strips: list[slice], memory: int) -> None:
+    """Add the rows of the last strip, from the first column to the diagonal. No more than two strips are held."""
+    left = gather(strips[-1])
+    for strip in strips[:-1]:
+        _add(kernel[strips[-1], strip], left, gather(strip), memory)
+    _add(kernel[strips[-1], strips[-1]], left, left, memory)
+
+
 def empirical_kernel(net: nn.Module, x: Inputs, outputs: str | int, forward: Forward | None, memory: int) -> Tensor:
     """What `kernels.neural_tangent_kernel` says, for any network."""
     memory = _checks.integer("memory", memory)
@@ -90,12 +103,12 @@ def empirical_kernel(net: nn.Module, x: Inputs, outputs: str | int, forward: For
         strips = [slice(i, i + blocks.samples) for i in range(0, n, blocks.samples)]
         for readout in _readouts(chosen, gradients.outputs, blocks.outputs):
             readout = readout.to(kernel)
-            for number, lower in enumerate(strips):
-                left = _gather(gradients, rows(x, lower), readout, blocks.evaluated)
-                for upper in strips[: number + 1]:
-                    right = left if upper is lower else _gather(gradients, rows(x, upper), readout, blocks.evaluated)
-                    for a, b in zip(left, right):
-                        _gram.add_gram(kernel[lower, upper], a, b, memory // 4)
+
+            def gather(strip: slice, readout: Tensor = readout) -> list[Factors]:
+                return _gather(gradients, rows(x, strip), readout, blocks.evaluated)
+
+            for last in range(len(strips)):
+                _add_strip(kernel, gather, strips[: last + 1], memory // 4)
     return _mirrored(kernel)
 
 

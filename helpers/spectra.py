@@ -1,4 +1,4 @@
-"""What a spectrum says: values, bulk and outliers, overlaps of vectors; power-law tails come from `tails`."""
+"""What a spectrum says: bulk and outliers, overlaps of vectors; `weights` says of what, `tails` fits power laws."""
 
 import math
 from dataclasses import dataclass
@@ -9,16 +9,19 @@ from torch import Tensor
 
 from . import _checks
 from .tails import PowerLaw, fit_power_law
+from .weights import convolution_singular_values, weight_matrices
 
 __all__ = [
     "Comparison",
     "PowerLaw",
     "bulk_start",
     "compare",
+    "convolution_singular_values",
     "eigenvalues",
     "fit_power_law",
     "overlap",
     "singular_values",
+    "weight_matrices",
 ]
 
 # An edge fluctuates on the scale of the gaps next to it. A value counts as an outlier when it lies beyond the edge by
@@ -35,7 +38,7 @@ def singular_values(weight: Tensor) -> Tensor:
 
     Parameters
     ----------
-    weight : (h, d), tensor or array.
+    weight : (h, d), tensor or array. Those of a network, in the form used here: `weight_matrices`.
 
     Returns
     -------
