@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -114,7 +115,8 @@ def layer_inputs(net: nn.Module, x: Inputs, layer: str | None, forward: Forward 
     handles = [module.register_forward_pre_hook(keep, with_kwargs=True) for module in searched]
     flat = Flat(net, forward)
     try:
-        with evaluated(net):
+        # With gradients, since without them torch fuses its transformer layers and calls nothing inside.
+        with torch.enable_grad(), evaluated(net):
             functional_call(flat, flat.buffers_copied(), (x,))
     finally:
         for handle in handles:
@@ -124,4 +126,4 @@ def layer_inputs(net: nn.Module, x: Inputs, layer: str | None, forward: Forward 
         raise ValueError(f"layer: got {named}, expected a module that is called for x")
     if not isinstance(seen[0], Tensor) or len(seen[0]) != count(x):
         raise ValueError(f"layer: got one that is not given a tensor ({count(x)}, ...), expected another")
-    return seen[0].flatten(1)
+    return seen[0].detach().flatten(1)

@@ -12,6 +12,7 @@ from torch.nn import functional
 from helpers import kernels
 from helpers._evaluation import inputs
 from helpers._gradients import Gradients
+from helpers._gram import add_gram
 from helpers.networks import TwoLayerNet
 
 
@@ -113,6 +114,30 @@ class TokensFirst(nn.Module):
         return self.last(h.cumsum(0)[-1])
 
 
+class Positions(nn.Module):
+    """A table that is looked up once for all samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.places, self.head = nn.Embedding(11, 6), nn.Embedding(4, 6), nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.words(x) + self.places(torch.arange(4)[None])).mean(1))
+
+
+class Stopped(nn.Module):
+    """No gradient reaches the first layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        with torch.no_grad():
+            x = torch.tanh(self.first(x))
+        return self.last(x)
+
+
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
@@ -169,6 +194,13 @@ CASES = {
         random(4, 1, 3, 3, 3),
         {"0", "3"},
     ),
+    "groups at one position": (
+        lambda: nn.Sequential(nn.Conv2d(4, 8, 3, groups=2), nn.Tanh(), nn.Flatten(), nn.Linear(8, 2)),
+        random(5, 4, 3, 3),
+        {"0", "3"},
+    ),
+    "many samples": (perceptron, random(150, 7), {"0", "2", "4"}),
+    "table of positions": (Positions, tokens(6, 4), {"words", "head"}),
     "attention": (Block, random(7, 5, 8), {"norm", "qkv", "out", "head"}),
     "torch's attention": (MultiHead, random(7, 5, 8), {"head"}),
     "torch's encoder": (
@@ -195,6 +227,7 @@ CASES = {
     "tied by a function": (lambda: Tied(True), tokens(6, 4), {"norm"}),
     "called twice": (Twice, random(6, 4), {"first", "last"}),
     "tokens first": (TokensFirst, random(6, 2, 4), {"last"}),
+    "stopped": (Stopped, random(6, 4), {"last"}),
     "recurrent": (Recurrent, random(4, 3, 4), {"head"}),
     "weight normalization": (
         lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 5)), nn.Tanh(), nn.Linear(5, 2)),
@@ -238,10 +271,30 @@ def test_small_memory_gives_the_same_kernel(case):
     with pytest.raises(ValueError, match="^memory: got 1 bytes, expected at least") as refused:
         kernels.neural_tangent_kernel(net, x, forward=forward, memory=1)
     least = int(str(refused.value).split("at least ")[1].split()[0])
-    for memory in (least, 3 * least):
+    several = max(1, len(x) // 9)
+    for memory in (several * least, 3 * several * least):
         assert difference(kernels.neural_tangent_kernel(net, x, forward=forward, memory=memory), full) < 1e-12
     with pytest.raises(ValueError, match="^memory"):
         kernels.neural_tangent_kernel(net, x, forward=forward, memory=least - 1)
+
+
+@pytest.mark.parametrize("memory", [2**30, 20_000, 1])
+@pytest.mark.parametrize("items", [2, 3])
+def test_inner_products_of_tokens_in_pieces(items, memory):
+    left = (random(150, items, 5), random(150, items, 4, seed=1))
+    right = (random(70, items, 5, seed=2), random(70, items, 4, seed=3))
+    for other in (left, right):
+        kernel = random(150, len(other[0]), seed=4)
+        wanted = kernel + torch.einsum("ita,jsa,itb,jsb->ij", left[0], other[0], left[1], other[1])
+        if memory == 1:  # one sample at a time
+            kernel, wanted = kernel[:9, :9], wanted[:9, :9]
+            some = tuple(f[:9] for f in left)
+            add_gram(kernel, some, some if other is left else tuple(f[:9] for f in other), memory)
+        else:
+            add_gram(kernel, left, other, memory)
+        if other is left:
+            kernel, wanted = kernel.tril(), wanted.tril()
+        torch.testing.assert_close(kernel, wanted)
 
 
 def test_kernel_meets_finite_differences():
@@ -397,6 +450,10 @@ def test_conjugate_kernel_of_any_network():
     net, x = convolutions().double().eval(), random(4, 2, 10, 10)
     pixels = net[:7](x).flatten(1).detach()
     torch.testing.assert_close(kernels.conjugate_kernel(net, x, "7"), pixels @ pixels.T / pixels.shape[1])
+    net, x = CASES["torch's encoder"][0]().double(), random(5, 5, 8)
+    inner = net[0].eval().norm1(x + net[0]._sa_block(x, None, None))
+    inner = torch.relu(net[0].linear1(inner)).flatten(1).detach()
+    torch.testing.assert_close(kernels.conjugate_kernel(net, x, "0.linear2"), inner @ inner.T / inner.shape[1])
     net, x = TwoLayerNet(4, 6).double(), random(5, 4)
     torch.testing.assert_close(kernels.conjugate_kernel(net, x, ""), x @ x.T / 4)
 
