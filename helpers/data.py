@@ -1,4 +1,4 @@
-"""Datasets: a teacher-student problem and MNIST, both from what is installed."""
+"""Datasets: a teacher-student problem, MNIST and tweets, all from what is installed."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from . import _checks, _random
+from ._tweets import Tweets, tweets
 from .activations import Activation, normalized
+
+__all__ = ["Dataset", "Tweets", "mnist", "teacher_student", "tweets"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Dataset:
 
     Attributes
     ----------
-    x, y : (n, d) and (n,), for training.
+    x, y : (n, d) and (n,), for training; x may be token numbers, which stay integers.
     x_test, y_test : (n_test, d) and (n_test,), drawn in the same way.
     directions : (d, k) orthonormal columns the labels depend on, or None where nobody knows them.
     name : a word for titles.
@@ -32,9 +35,10 @@ class Dataset:
     name: str
 
     def to(self, *args, **kwargs) -> "Dataset":
-        """The same data with every tensor moved as by `Tensor.to` (a device, a dtype)."""
-        moved = {k: v.to(*args, **kwargs) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return replace(self, **moved)
+        """The same data with every tensor moved as by `Tensor.to` (a device, a dtype); integers keep their dtype."""
+        tensors = {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
+        moved = {k: v.to(*args, **kwargs) for k, v in tensors.items()}
+        return replace(self, **{k: v if tensors[k].is_floating_point() else v.to(tensors[k].dtype) for k, v in moved.items()})
 
 
 def teacher_student(

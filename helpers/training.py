@@ -45,8 +45,11 @@ class Run:
 
     @property
     def test_r2(self) -> float:
-        """1 - mean squared test error / variance of the test labels, at the end; NaN where that variance is 0."""
-        return float(self.history["test_r2"].iloc[-1])
+        """1 - mean squared test error / variance of the test labels, at the end.
+
+        NaN where that variance is 0 or where nothing was evaluated.
+        """
+        return float(self.history["test_r2"].iloc[-1]) if len(self.history) else math.nan
 
 
 def _optimizer(name: str | type[torch.optim.Optimizer], lr: float, parameters: list[Tensor], options: dict):
@@ -147,7 +150,7 @@ def train(
 
     Parameters
     ----------
-    net : takes (n, d) to (n,). It is left as it is.
+    net : takes data.x, (n, d) or token numbers (n, t), to (n,). It is left as it is.
     optimizer, lr, **options : name or class of a torch.optim optimizer, its rate, and its other arguments, such as
         momentum=0.9.
     batch_size : None is full batch; otherwise every epoch is a new shuffle, cut into batches.
@@ -155,7 +158,8 @@ def train(
     train_readout : False trains everything but the parameter called `readout`.
     until_loss : stop as soon as the training loss is at or below it. Full batch looks at every step, at no cost;
         mini-batches look at the full training loss after every epoch.
-    evaluations : rows of the history are spread evenly over this many points in time, the start and the end besides.
+    evaluations : rows of the history are spread evenly over this many points in time, the start and the end besides;
+        0 evaluates nothing, for networks with which that costs more than training.
     seed : of the shuffles. The same seed gives the same run bit for bit on one machine.
     progress : show a bar.
     on_evaluation : called as on_evaluation(step, network) at every row of the history, the start included.
@@ -169,31 +173,33 @@ def train(
     TrainingDiverged : the loss is not finite; it carries the step, the last finite loss and the history.
     ValueError, TypeError : an argument out of range, an unknown optimizer or option, data that do not fit the network.
     """
-    epochs, evaluations = _checks.integer("epochs", epochs), _checks.integer("evaluations", evaluations)
+    epochs, evaluations = _checks.integer("epochs", epochs), _checks.integer("evaluations", evaluations, least=0)
     lr, n = _checks.real("lr", lr, positive=True), len(data.y)
     size = n if batch_size is None else _checks.integer("batch_size", batch_size)
     if size > n:
         raise ValueError(f"batch_size: got {size}, expected at most the {n} training samples")
     target = -1.0 if until_loss is None else _checks.real("until_loss", until_loss)
     before, after = copy.deepcopy(net), copy.deepcopy(net)
-    example = next(net.parameters(), data.x)
-    if (data.x.dtype, data.x.device) != (example.dtype, example.device):
-        raise ValueError(
-            f"data: got {data.x.dtype} on {data.x.device}, expected {example.dtype} on {example.device} as the network;"
-            " use data.to"
-        )
+    example = next(net.parameters(), data.y)
+    for inputs in (data.x, data.y):
+        dtype = inputs.dtype if inputs is data.x and not inputs.is_floating_point() else example.dtype  # or tokens
+        if (inputs.dtype, inputs.device) != (dtype, example.device):
+            raise ValueError(
+                f"data: got {inputs.dtype} on {inputs.device}, expected {dtype} on {example.device} as the network;"
+                " use data.to"
+            )
     engine = _optimizer(optimizer, lr, _trainable(after, train_readout), options)
 
     per_epoch = math.ceil(n / size)
     steps, batches = epochs * per_epoch, _batches(data, size, seed)
-    every = max(1, steps // evaluations)
+    every = max(1, steps // evaluations) if evaluations else steps
     recorder = _Recorder(after, data, per_epoch, on_evaluation)
     for step in tqdm(range(steps), disable=not progress, leave=False, desc="steps"):
         x, y = next(batches)
         objective = loss(after(x), y)
         value = recorder.see(step, objective.item())
         full = value if size == n else None  # the training loss, where it is known
-        if step % every == 0 or (full is None and until_loss is not None and step % per_epoch == 0):
+        if (evaluations and step % every == 0) or (full is None and until_loss is not None and step % per_epoch == 0):
             full = recorder.record(step, full)
         if full is not None and full <= target:
             steps = step
@@ -201,6 +207,6 @@ def train(
         engine.zero_grad()
         objective.backward()
         engine.step()
-    if not recorder.rows or recorder.rows[-1]["step"] != steps:
+    if evaluations and (not recorder.rows or recorder.rows[-1]["step"] != steps):
         recorder.record(steps)
     return Run(before, after, recorder.frame)

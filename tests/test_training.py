@@ -138,7 +138,7 @@ def test_labels_with_nan_end_at_once(problem):
         ("epochs", {"epochs": 1.5}, TypeError),
         ("batch_size", {"batch_size": 0}, ValueError),
         ("batch_size", {"batch_size": 41}, ValueError),
-        ("evaluations", {"evaluations": 0}, ValueError),
+        ("evaluations", {"evaluations": -1}, ValueError),
         ("until_loss", {"until_loss": -1}, ValueError),
         ("options", {"momentun": 0.9}, TypeError),
     ],
