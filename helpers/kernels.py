@@ -153,29 +153,34 @@ def _two_layer_kernel(net: TwoLayerNet, x: Tensor, train_readout: bool) -> Tenso
     return kernel
 
 
-def alignment(kernel: Tensor, y: Tensor) -> float:
+def alignment(kernel: Tensor, y: Tensor, *, centered: bool = False) -> float:
     """Kernel-target alignment y' K y / (|K|_F |y|^2), the cosine between K and y y'.
 
     Parameters
     ----------
-    kernel : (n, n), symmetric.  y : (n,), not all zero.
+    kernel : (n, n), symmetric.  y : (n,), not all zero; or (n, k), for the cosine between K and Y Y'.
+    centered : take the mean feature out first, K -> H K H with H = I - 11'/n. A mean that all samples share says nothing
+        about labels, and a large one hides what does.
 
     Returns
     -------
-    A number in [-1, 1]: 1 where K is proportional to y y'. Not centered.
+    A number in [-1, 1]: 1 where K, centered if so wished, is proportional to y y'.
 
     Raises
     ------
     ValueError : shapes that do not fit, entries that are not finite, a zero kernel or zero labels.
 
-    Source: Cristianini, Shawe-Taylor, Elisseeff and Kandola (2001).
+    Source: Cristianini, Shawe-Taylor, Elisseeff and Kandola (2001); centered, Cortes, Mohri and Rostamizadeh (2012).
     """
-    y = _checks.array("y", y, None).double()
+    y = _checks.array("y", y, *[None] * min(max(np.ndim(y), 1), 2)).double()
     k = _checks.array("kernel", kernel, len(y), len(y)).to(y)
-    scale = float(k.norm() * (y @ y))
+    y = y.reshape(len(y), -1)
+    if centered:
+        k = k - k.mean(0) - k.mean(1, keepdim=True) + k.mean()
+    scale = float(k.norm() * (y.T @ y).norm())
     if scale == 0:
         raise ValueError("kernel, y: got zeros only, expected a kernel and labels that are not all zero")
-    return float(y @ k @ y) / scale
+    return float((y * (k @ y)).sum()) / scale
 
 
 def kernel_ridge(k_train: Tensor, k_test: Tensor, y: Tensor, ridge: float) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import _checks, _random
+from ._evaluation import evaluated
 from .data import Dataset
 
 
@@ -36,7 +37,8 @@ class Run:
     Attributes
     ----------
     before, after : the network at the start and at the end.
-    history : one row per evaluation: step, epoch, loss, test_loss (both |f - y|^2 / 2n), test_r2.
+    history : one row per evaluation: step, epoch, loss, test_loss (both |f - y|^2 / 2n), test_r2; with labels (n, k)
+        for k classes also test_accuracy.
     """
 
     before: nn.Module
@@ -50,6 +52,16 @@ class Run:
         NaN where that variance is 0 or where nothing was evaluated.
         """
         return float(self.history["test_r2"].iloc[-1]) if len(self.history) else math.nan
+
+    @property
+    def test_accuracy(self) -> float:
+        """Part of the test samples whose largest output is that of their class, at the end.
+
+        ValueError where the labels are no (n, k).
+        """
+        if "test_accuracy" not in self.history:
+            raise ValueError("test_accuracy: got a run on labels (n,), expected labels (n, k) with one column per class")
+        return float(self.history["test_accuracy"].iloc[-1])
 
 
 def _optimizer(name: str | type[torch.optim.Optimizer], lr: float, parameters: list[Tensor], options: dict):
@@ -79,8 +91,10 @@ def _batches(data: Dataset, size: int, seed: int) -> Iterator[tuple[Tensor, Tens
 
 
 def loss(prediction: Tensor, y: Tensor) -> Tensor:
-    """|prediction - y|^2 / (2n), the loss of the book; both (n,)."""
-    return (prediction - y).square().mean() / 2
+    """|prediction - y|^2 / (2n), the loss of the book; both (n,), or both (n, k). ValueError for other shapes."""
+    if prediction.shape != y.shape:
+        raise ValueError(f"net: got outputs {tuple(prediction.shape)}, expected {tuple(y.shape)} as the labels")
+    return (prediction - y).square().mean() * (y[0].numel() / 2)
 
 
 class _Recorder:
@@ -106,11 +120,17 @@ class _Recorder:
     def record(self, step: int, value: float | None = None) -> float:
         """Add a row; the training loss is computed only where nobody knows it yet."""
         net, data = self.net, self.data
-        value = self.see(step, float(loss(net(data.x), data.y)) if value is None else value)
-        test = float(loss(net(data.x_test), data.y_test))
-        spread = float(data.y_test.var(correction=0))
+        with evaluated(net):
+            value = self.see(step, float(loss(net(data.x), data.y)) if value is None else value)
+            prediction = net(data.x_test)
+        test = float(loss(prediction, data.y_test))
+        spread = float(data.y_test.var(0, correction=0).sum())
         r2 = 1 - 2 * test / spread if spread > 0 else math.nan
-        self.rows.append({"step": step, "epoch": step / self.per_epoch, "loss": value, "test_loss": test, "test_r2": r2})
+        row = {"step": step, "epoch": step / self.per_epoch, "loss": value, "test_loss": test, "test_r2": r2}
+        if data.y_test.ndim == 2:
+            right = prediction.argmax(1) == data.y_test.argmax(1)
+            row["test_accuracy"] = float(right.double().mean())
+        self.rows.append(row)
         if self.on_evaluation is not None:
             self.on_evaluation(step, net)
         return value
@@ -150,7 +170,9 @@ def train(
 
     Parameters
     ----------
-    net : takes data.x, (n, d) or token numbers (n, t), to (n,). It is left as it is.
+    net : takes the inputs of `data`, (n, d) or token numbers (n, t), to outputs of the shape of its labels. It is left as
+        it is. It is trained in the mode it is in, and looked at in evaluation mode, which matters to batch normalization
+        and dropout.
     optimizer, lr, **options : name or class of a torch.optim optimizer, its rate, and its other arguments, such as
         momentum=0.9.
     batch_size : None is full batch; otherwise every epoch is a new shuffle, cut into batches.

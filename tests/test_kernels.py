@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -105,7 +106,7 @@ def test_kernels_refuse(function, name, args, error):
     "name, call",
     [
         ("kernel", lambda: kernels.alignment(torch.eye(3), torch.ones(4))),
-        ("y", lambda: kernels.alignment(torch.eye(3), torch.ones(3, 1))),
+        ("y", lambda: kernels.alignment(torch.eye(3), torch.ones(3, 1, 1))),
         ("kernel", lambda: kernels.alignment(torch.eye(3) * math.nan, torch.ones(3))),
         ("kernel, y", lambda: kernels.alignment(torch.zeros(3, 3), torch.ones(3))),
         ("kernel, y", lambda: kernels.alignment(torch.eye(3), torch.zeros(3))),
@@ -117,3 +118,25 @@ def test_kernels_refuse(function, name, args, error):
 def test_alignment_and_ridge_refuse(name, call):
     with pytest.raises(ValueError, match=f"^{name}"):
         call()
+
+
+def test_centering_takes_out_what_all_samples_share():
+    rng = np.random.default_rng(0)
+    y = np.sign(rng.standard_normal(30))
+    features = np.outer(y - y.mean(), [1.0, 0]) + 50 * np.array([0, 1.0])  # a large mean hides the labels
+    kernel = features @ features.T
+    assert kernels.alignment(kernel, y) < 0.1
+    assert kernels.alignment(kernel, y, centered=True) == pytest.approx(
+        float((y - y.mean()) @ (y - y.mean()) / (y @ y)), abs=1e-6
+    )
+    h = np.eye(30) - 1 / 30
+    assert kernels.alignment(kernel, y, centered=True) == pytest.approx(kernels.alignment(h @ kernel @ h, y))
+
+
+def test_alignment_with_classes_is_that_with_their_gram_matrix():
+    rng = np.random.default_rng(1)
+    y, a = rng.standard_normal((20, 3)), rng.standard_normal((20, 5))
+    kernel, target = a @ a.T, y @ y.T
+    expected = (kernel * target).sum() / np.linalg.norm(kernel) / np.linalg.norm(target)
+    assert kernels.alignment(kernel, y) == pytest.approx(expected)
+    assert kernels.alignment(kernel, y[:, :1]) == pytest.approx(kernels.alignment(kernel, y[:, 0]))

@@ -1,10 +1,11 @@
-"""TwoLayerNet against its own formula."""
+"""Networks against their own formulas, and the starts that they state."""
 
 import math
 
 import pytest
 import torch
 
+from helpers import laws, networks, spectra
 from helpers.networks import TwoLayerNet
 
 
@@ -52,3 +53,62 @@ def test_bad_arguments_are_refused(name, args, kwargs, error):
 def test_inputs_of_the_wrong_width_are_refused():
     with pytest.raises(ValueError, match="x: got shape"):
         TwoLayerNet(5, 4)(torch.zeros(3, 6))
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_mlp_has_the_layers_and_the_start_it_states(batch_norm):
+    net = networks.mlp(300, 10, width=400, depth=2, batch_norm=batch_norm, output_scale=0.3, seed=1)
+    names = ["hidden1", "norm1", "activation1", "hidden2", "norm2", "activation2", "readout"]
+    assert [name for name, _ in net.named_children()] == [n for n in names if batch_norm or "norm" not in n]
+    for name, fan_in, scale in (("hidden1", 300, 1), ("hidden2", 400, 1), ("readout", 400, 0.3)):
+        entries = getattr(net, name).weight.detach() * math.sqrt(fan_in) / scale
+        assert float(entries.std()) == pytest.approx(1, rel=0.05)
+    x = torch.randn(2000, 300, generator=torch.Generator().manual_seed(0))
+    x = x * math.sqrt(300) / x.norm(dim=1, keepdim=True)
+    with torch.no_grad():
+        assert float(net(x).std()) == pytest.approx(0.3, rel=0.2)
+
+
+def test_conventional_networks_start_on_marchenko_pastur():
+    deep = networks.mlp(300, 10, width=400, depth=2)
+    wide = networks.convolutional((16, 12, 12), 10, channels=(400,), kernel_size=3)
+    for weight in (deep.hidden2.weight, wide.convolution1.weight.flatten(1)):
+        matrix = weight.detach().double() * math.sqrt(weight.shape[1])
+        values = spectra.singular_values(matrix) / math.sqrt(len(matrix))
+        assert laws.marchenko_pastur(matrix.shape[1] / len(matrix)).square_root().distance(values) < 0.03
+
+
+def test_convolutional_halves_the_image():
+    net = networks.convolutional((3, 28, 20), 10, channels=(4, 5, 6), kernel_size=(5, 3, 3), batch_norm=True)
+    assert net(torch.ones(2, 3, 28, 20)).shape == (2, 10)
+    assert net[:3](torch.ones(2, 3, 28, 20)).shape == (2, 4, 14, 10)
+    assert not any(p.ndim == 1 for name, p in net.named_parameters() if "norm" not in name)
+
+
+@pytest.mark.parametrize("build", [
+    lambda **kw: networks.mlp(6, 2, width=5, **kw), lambda **kw: networks.convolutional((1, 4, 4), 2, channels=(3,), **kw)
+])
+def test_conventional_networks_are_seeded(build):
+    a, b, c = (build(seed=s).state_dict() for s in (0, 0, 1))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert not any(torch.equal(a[k], c[k]) for k in a)
+
+
+def test_more_depth_leaves_the_layers_in_front():
+    shallow, deep = networks.mlp(6, 2, width=5, depth=1), networks.mlp(6, 2, width=5, depth=3)
+    assert torch.equal(shallow.hidden1.weight, deep.hidden1.weight)
+
+
+@pytest.mark.parametrize("name, call", [
+    ("depth", lambda: networks.mlp(6, 2, depth=0)),
+    ("width", lambda: networks.mlp(6, 2, width=0)),
+    ("output_scale", lambda: networks.mlp(6, 2, output_scale=0)),
+    ("activation", lambda: networks.mlp(6, 2, activation="gelo")),
+    ("shape", lambda: networks.convolutional((28, 28), 2)),
+    ("channels", lambda: networks.convolutional((1, 8, 8), 2, channels=())),
+    ("kernel_size", lambda: networks.convolutional((1, 8, 8), 2, kernel_size=4)),
+    ("kernel_size", lambda: networks.convolutional((1, 8, 8), 2, channels=(4, 4), kernel_size=(3,))),
+])
+def test_conventional_networks_refuse(name, call):
+    with pytest.raises(ValueError, match=f"^{name}"):
+        call()

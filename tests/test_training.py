@@ -168,3 +168,43 @@ def test_data_that_do_not_fit(problem):
         training.train(net, data.teacher_student(30, 12), lr=0.1, epochs=1)  # float32 against float64
     with pytest.raises(ValueError, match="^x:"):
         training.train(net, data.teacher_student(30, 13).to(torch.float64), lr=0.1, epochs=1)
+
+
+def test_classes_are_trained_and_counted():
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 6, generator=rng)
+    y = data.one_hot((x[:, 0] > 0).long() + 2 * (x[:, 1] > 0).long(), 4)
+    problem = data.Dataset(x[:300], y[:300], x[300:], y[300:], None, "quadrants")
+    run = training.train(networks.mlp(6, 4, width=50, depth=1), problem, "adam", 0.02, epochs=60)
+    with torch.no_grad():
+        prediction = run.after(problem.x_test)
+    right = (prediction.argmax(1) == problem.y_test.argmax(1)).double().mean()
+    assert run.test_accuracy == pytest.approx(float(right))
+    assert run.test_accuracy > 0.8
+    wrong = (prediction - problem.y_test).square().sum()
+    spread = (problem.y_test - problem.y_test.mean(0)).square().sum()
+    assert run.test_r2 == pytest.approx(float(1 - wrong / spread), abs=1e-5)
+
+
+def test_the_loss_of_classes_is_summed_over_them():
+    y, f = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(5, 3)
+    assert float(training.loss(f, y)) == pytest.approx(float(y.square().sum()) / 10)
+    with pytest.raises(ValueError, match="^net"):
+        training.loss(torch.zeros(5), y)  # would broadcast otherwise
+
+
+def test_accuracy_needs_classes(problem):
+    run = training.train(*problem, lr=0.1, epochs=1)
+    with pytest.raises(ValueError, match="^test_accuracy"):
+        run.test_accuracy  # noqa: B018
+
+
+def test_batch_norm_is_trained_on_batches_and_looked_at_with_its_averages():
+    x = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    problem = data.Dataset(x[:30], x[:30, :2], x[30:], x[30:, :2], None, "identity")
+    net = networks.mlp(6, 2, width=8, depth=1, batch_norm=True)
+    run = training.train(net, problem, lr=0.1, batch_size=10, epochs=3)
+    assert run.after.training and not torch.equal(run.after.norm1.running_mean, net.norm1.running_mean)
+    with torch.no_grad():
+        prediction = run.after.eval()(problem.x_test)
+    assert run.history["test_loss"].iloc[-1] == pytest.approx(float(training.loss(prediction, problem.y_test)))

@@ -1,0 +1,147 @@
+"""Any network, layer by layer: what enters each weight matrix, and what a training did to it."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from . import _checks, spectra
+from ._evaluation import evaluated, inputs
+from .data import Dataset
+from .networks import TwoLayerNet
+from .training import Run
+
+_SMALLEST = 20  # singular values below which there is neither a bulk nor a tail
+
+
+@torch.no_grad()
+def entering(net: nn.Module, x: Tensor, name: str) -> Tensor:
+    """What a weight matrix is multiplied with: (n, d), d its number of columns. Evaluated in evaluation mode.
+
+    A convolution multiplies every patch of an image, and some layers every word of a text: then it is their mean.
+
+    Parameters
+    ----------
+    net : a TwoLayerNet, or a module that takes x.  x : (n, ...).
+    name : of a linear layer or two-dimensional convolution among `spectra.weight_matrices`, e.g. "hidden1.weight".
+
+    Raises
+    ------
+    ValueError, TypeError : another name; a layer of another kind, or one that is not called for x.
+    """
+    matrices = spectra.weight_matrices(net)
+    if name not in matrices:
+        raise ValueError(f"name: got {name!r}, expected one of {', '.join(matrices)}")
+    x = inputs(net, x)
+    module = net.get_submodule(name.removesuffix("weight").rstrip("."))
+    if isinstance(module, TwoLayerNet):
+        return x
+    if not isinstance(module, nn.Linear | nn.Conv2d):
+        raise ValueError(f"name: got {name!r}, a {type(module).__name__}, expected a linear layer or a convolution")
+    seen: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    try:
+        with evaluated(net):
+            net(x)
+    finally:
+        handle.remove()
+    if not seen:
+        raise ValueError(f"name: got {name!r}, expected a layer that is called for x")
+    if isinstance(module, nn.Linear):
+        return seen[0].reshape(len(x), -1, module.in_features).mean(1)
+    how = {k: getattr(module, k) for k in ("kernel_size", "dilation", "padding", "stride")}
+    return functional.unfold(seen[0], **how).mean(2)
+
+
+def class_directions(x: Tensor, y: Tensor) -> Tensor:
+    """Orthonormal directions that span the differences of the class means of x, the largest difference first.
+
+    Parameters
+    ----------
+    x : (n, d).  y : (n, k), the largest entry of a row marks its class; or (n,), two classes by their sign.
+
+    Returns
+    -------
+    (d, k - 1), float64.
+
+    Raises
+    ------
+    ValueError : shapes that do not fit, fewer than two classes, means that span fewer than k - 1 directions.
+    """
+    x = _checks.array("x", x, None, None).double()
+    y = _checks.array("y", y, len(x), *[None] * (np.ndim(y) - 1))
+    classes = (y > 0).long() if y.ndim == 1 else y.argmax(1)
+    means = torch.stack([x[classes == c].mean(0) for c in classes.unique()])
+    if len(means) < 2:
+        raise ValueError("y: got one class, expected at least two")
+    _, values, right = torch.linalg.svd(means - means.mean(0), full_matrices=False)
+    k = len(means) - 1
+    if len(values) < k or float(values[k - 1]) <= 1e-10 * float(values[0]):
+        raise ValueError(f"x: got class means that span fewer than {k} directions, expected {k}")
+    return right[:k].T
+
+
+def threshold(matrix: Tensor) -> float:
+    """Strength (h d)^(1/4) from which a spike on an (h, d) matrix with independent N(0, 1) entries is seen."""
+    h, d = matrix.shape
+    return (h * d) ** 0.25
+
+
+def measure(run: Run, data: Dataset) -> pd.DataFrame:
+    """What a training did to every layer of a network: one row per weight matrix of `spectra.weight_matrices`.
+
+    Every matrix (h, d) is measured in the units of its start, where its entries have mean square one; singular values
+    are those of W / sqrt h.
+
+    Parameters
+    ----------
+    run : of a network of linear layers and convolutions, or a TwoLayerNet.
+    data : its x and y say where the class means are.
+
+    Returns
+    -------
+    Columns: top_start, top (largest singular value); outliers, bulk_drift (`spectra.compare`; NaN where the whole bulk
+    has left); strength, |Delta W| in units of the threshold (h d)^(1/4) of a spike; alpha, misfit, reach, of the
+    unbounded power-law fit to the squares: its exponent, sqrt(tail size) times its KS distance, largest value over start
+    of the tail; overlap_start, overlap of the top k - 1 right singular vectors with the k - 1 directions between the
+    class means of what enters the layer, NaN where these span fewer. NaN where a matrix has fewer than 20 values.
+    """
+    before, after = spectra.weight_matrices(run.before), spectra.weight_matrices(run.after)
+    rows = {}
+    for name, start in before.items():
+        scale = 1 / float(start.double().square().mean().sqrt())
+        old, new = start.double() * scale, after[name].double() * scale
+        values, overlaps = [], []
+        for net, matrix in ((run.before, old), (run.after, new)):
+            _, spectrum, right = torch.linalg.svd(matrix, full_matrices=False)
+            values.append(spectrum / math.sqrt(len(matrix)))
+            overlaps.append(_class_overlap(right.T, entering(net, data.x, name), data.y))
+        strength = float(torch.linalg.matrix_norm(new - old, 2)) / threshold(old)
+        row = {"top_start": float(values[0][0]), "top": float(values[1][0]), "strength": strength}
+        rows[name] = row | _shape(*values) | dict(zip(("overlap_start", "overlap"), overlaps))
+    return pd.DataFrame(rows).T
+
+
+def _class_overlap(vectors: Tensor, x: Tensor, y: Tensor) -> float:
+    try:
+        directions = class_directions(x, y)
+    except ValueError:  # more classes than the layer can tell apart, as where a network has died
+        return math.nan
+    return spectra.overlap(vectors[:, : directions.shape[1]], directions)
+
+
+def _shape(old: Tensor, new: Tensor) -> dict[str, float]:
+    """Outliers, drift and tail of a spectrum that was `old` at the start."""
+    if len(old) < _SMALLEST:
+        return dict.fromkeys(("outliers", "bulk_drift", "alpha", "misfit", "reach"), math.nan)
+    try:
+        change = spectra.compare(old, new)
+        row = {"outliers": len(change.outliers), "bulk_drift": change.bulk_drift}
+    except ValueError:  # every value has left the initial bulk
+        row = {"outliers": len(new), "bulk_drift": math.nan}
+    tail = spectra.fit_power_law(new**2, max_alpha=math.inf)
+    misfit = tail.distance * math.sqrt(tail.tail_size)
+    return row | {"alpha": tail.alpha, "misfit": misfit, "reach": float(new[0]) ** 2 / tail.xmin}

@@ -1,0 +1,115 @@
+"""A network layer by layer: what enters, where the classes are, what a training did; on planted cases."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from helpers import data, layers, networks, spectra, training
+
+
+def images(n=60, size=8, classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % classes
+    x = rng.standard_normal((n, size, size)) + 2 * rng.standard_normal((classes, size, size))[y]
+    return data.from_images(x, y, n - 10, shape="image")
+
+
+@pytest.fixture(scope="module")
+def run():
+    net = networks.mlp(40, 3, width=30, depth=2)
+    rng = np.random.default_rng(1)
+    y = data.one_hot(torch.arange(90) % 3, 3)
+    x = torch.from_numpy(rng.standard_normal((90, 40)).astype(np.float32))
+    problem = data.Dataset(x[:60], y[:60], x[60:], y[60:], None, "noise")
+    return training.train(net, problem, "sgd", 0.05, epochs=2), problem
+
+
+def test_what_enters_a_linear_layer_are_the_features_before_it():
+    net, x = networks.mlp(40, 3, width=30, depth=2), torch.randn(7, 40, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(layers.entering(net, x, "hidden1.weight"), x)
+    torch.testing.assert_close(layers.entering(net, x, "hidden2.weight"), net[:2](x))
+    torch.testing.assert_close(layers.entering(net, x, "readout.weight"), net[:4](x))
+
+
+def test_what_enters_a_convolution_is_its_mean_patch():
+    problem = images()
+    net = networks.convolutional(problem.x.shape[1:], 3, channels=(4, 5), kernel_size=3)
+    patches = layers.entering(net, problem.x, "convolution2.weight")
+    weight = spectra.weight_matrices(net)["convolution2.weight"]
+    assert patches.shape == (len(problem.x), weight.shape[1])
+    mean_output = net[:3](problem.x).flatten(2).mean(2)  # convolution is linear: the mean patch gives the mean output
+    torch.testing.assert_close(patches @ weight.T, mean_output.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_two_layer_network_sees_its_inputs():
+    x = torch.ones(3, 5)
+    assert torch.equal(layers.entering(networks.TwoLayerNet(5, 7), x, "weight"), x)
+
+
+def test_layers_that_are_not_there_are_refused():
+    net = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 1))
+    with pytest.raises(ValueError, match="^name"):
+        layers.entering(net, torch.ones(3, 2, dtype=torch.long), "7.weight")
+    with pytest.raises(ValueError, match="^name.*Embedding"):
+        layers.entering(net, torch.ones(3, 2, dtype=torch.long), "0.weight")
+
+
+def test_class_directions_span_the_planted_means():
+    generator = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(20, 2, generator=generator, dtype=torch.float64)).Q
+    means = torch.tensor([[3.0, 0], [-3, 0], [0, 1]], dtype=torch.float64) @ basis.T
+    classes = torch.arange(30) % 3
+    found = layers.class_directions(means[classes], data.one_hot(classes, 3))
+    assert found.shape == (20, 2)
+    torch.testing.assert_close(found.T @ found, torch.eye(2, dtype=torch.float64))
+    assert spectra.overlap(found[:, 0], basis[:, 0]) == pytest.approx(1)
+    torch.testing.assert_close(found @ found.T, basis @ basis.T)
+
+
+def test_two_classes_by_their_sign():
+    x = torch.tensor([[1.0, 5], [-1, 5], [1, 5], [-1, 5]])
+    found = layers.class_directions(x, x[:, 0])
+    torch.testing.assert_close(found[:, 0].abs(), torch.tensor([1.0, 0], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name, x, y", [
+    ("y", torch.ones(4, 3), torch.ones(4)),
+    ("x", torch.ones(4, 3), torch.tensor([1.0, -1, 1, -1])),
+    ("y", torch.ones(4, 3), torch.ones(5)),
+])
+def test_classes_without_directions_are_refused(name, x, y):
+    with pytest.raises(ValueError, match=f"^{name}"):
+        layers.class_directions(x, y)
+
+
+def test_measure_is_what_the_parts_say(run):
+    run, problem = run
+    table = layers.measure(run, problem)
+    assert list(table.index) == list(spectra.weight_matrices(run.before))
+    row = table.loc["hidden2.weight"]
+    unit = float(run.before.hidden2.weight.detach().double().square().mean().sqrt())
+    old, new = (net.hidden2.weight.detach().double() / unit for net in (run.before, run.after))
+    assert row["top"] == pytest.approx(float(spectra.singular_values(new)[0]) / math.sqrt(30))
+    assert row["strength"] == pytest.approx(float(torch.linalg.matrix_norm(new - old, 2)) / 30**0.5)
+    compared = spectra.compare(*(spectra.singular_values(w) / math.sqrt(30) for w in (old, new)))
+    assert row["bulk_drift"] == pytest.approx(compared.bulk_drift)
+    assert row["outliers"] == len(compared.outliers)
+    assert math.isnan(table.loc["readout.weight", "outliers"])  # three values are no bulk
+
+
+def test_a_planted_spike_is_measured(run):
+    run, problem = run
+    after = networks.mlp(40, 3, width=30, depth=2)
+    directions = layers.class_directions(problem.x, problem.y)
+    with torch.no_grad():
+        left = torch.ones(30) / math.sqrt(30)
+        for strength, direction in zip((5.0, 4.0), directions.T.float()):
+            after.hidden1.weight.add_(strength * torch.outer(left, direction))
+            left = left * torch.tensor([1.0, -1] * 15)  # orthogonal to the first
+    row = layers.measure(training.Run(run.before, after, run.history), problem).loc["hidden1.weight"]
+    assert row["outliers"] == 2
+    assert row["overlap"] > 0.9 > 0.5 > row["overlap_start"]
+    assert row["strength"] > 3
