@@ -1,4 +1,4 @@
-"""Datasets: a teacher-student problem, MNIST and tweets, all from what is installed."""
+"""Datasets from what is installed: a teacher-student problem, images, tweets; whole image sets only where asked for."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,9 @@ from . import _checks, _random
 from ._tweets import Tweets, tweets
 from .activations import Activation, normalized
 
-__all__ = ["Dataset", "Tweets", "mnist", "teacher_student", "tweets"]
+__all__ = [
+    "Dataset", "Tweets", "fetch_images", "from_images", "mnist", "one_hot", "teacher_student", "tweets",
+]
 
 
 @dataclass(frozen=True)
