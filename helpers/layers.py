@@ -8,13 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from . import _checks, spectra
+from . import _checks, spectra, verdicts
 from ._evaluation import evaluated, inputs
 from .data import Dataset
 from .networks import TwoLayerNet
 from .training import Run
-
-_SMALLEST = 20  # singular values below which there is neither a bulk nor a tail
 
 
 @torch.no_grad()
@@ -121,7 +119,9 @@ def measure(run: Run, data: Dataset) -> pd.DataFrame:
             overlaps.append(_class_overlap(right.T, entering(net, data.x, name), data.y))
         strength = float(torch.linalg.matrix_norm(new - old, 2)) / threshold(old)
         row = {"top_start": float(values[0][0]), "top": float(values[1][0]), "strength": strength}
-        rows[name] = row | _shape(*values) | dict(zip(("overlap_start", "overlap"), overlaps))
+        described = verdicts.describe(*values, tuple(start.shape))
+        row |= {quantity: described[quantity] for quantity in ("outliers", "bulk_drift", "alpha", "misfit", "reach")}
+        rows[name] = row | dict(zip(("overlap_start", "overlap"), overlaps))
     return pd.DataFrame(rows).T
 
 
@@ -131,17 +131,3 @@ def _class_overlap(vectors: Tensor, x: Tensor, y: Tensor) -> float:
     except ValueError:  # more classes than the layer can tell apart, as where a network has died
         return math.nan
     return spectra.overlap(vectors[:, : directions.shape[1]], directions)
-
-
-def _shape(old: Tensor, new: Tensor) -> dict[str, float]:
-    """Outliers, drift and tail of a spectrum that was `old` at the start."""
-    if len(old) < _SMALLEST:
-        return dict.fromkeys(("outliers", "bulk_drift", "alpha", "misfit", "reach"), math.nan)
-    try:
-        change = spectra.compare(old, new)
-        row = {"outliers": len(change.outliers), "bulk_drift": change.bulk_drift}
-    except ValueError:  # every value has left the initial bulk
-        row = {"outliers": len(new), "bulk_drift": math.nan}
-    tail = spectra.fit_power_law(new**2, max_alpha=math.inf)
-    misfit = tail.distance * math.sqrt(tail.tail_size)
-    return row | {"alpha": tail.alpha, "misfit": misfit, "reach": float(new[0]) ** 2 / tail.xmin}

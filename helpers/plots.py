@@ -1,9 +1,11 @@
 """One theme for every figure: the start in gray, the trained network in color, theory as a black line."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.axes import Axes
@@ -107,4 +109,31 @@ def spectrum(
             arrowprops={"arrowstyle": "->", "color": color},
         )
     ax.set_ylabel("density")
+    return ax
+
+
+def trajectory(ax: Axes, values: pd.DataFrame, *, edge: float = math.nan, color: str = BLUE, top: int = 5) -> Axes:
+    """Draw a spectrum along a training.
+
+    Parameters
+    ----------
+    ax : where to draw.
+    values : a row of descending values for every step, the index.
+    edge : where the bulk of the start ends, a dashed line; NaN: not known. The axis is logarithmic where values go
+        beyond three times of it.
+    color : of the `top` largest values. Gray lines are the quantiles 0, 10, ..., 100% of all.
+
+    Returns
+    -------
+    ax
+    """
+    quantiles = values.quantile(np.linspace(0, 1, 11), axis=1).T
+    mark = "o" if len(values) < 2 else None
+    ax.plot(values.index, quantiles, color=GRAY, linewidth=0.8, marker=mark, markersize=3)
+    ax.plot(values.index, values.iloc[:, :top], color=color, linewidth=1.2, marker=mark, markersize=3)
+    if math.isfinite(edge):
+        ax.axhline(edge, color=BLACK, linestyle="--", linewidth=1)
+    if values.to_numpy().max() > 3 * edge:
+        ax.set_yscale("log")
+    ax.set(xlabel="step", ylabel="singular value")
     return ax

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from . import _checks
 from .tails import PowerLaw, fit_power_law
-from .weights import convolution_singular_values, weight_matrices
+from .weights import convolution_singular_values, weight_gradients, weight_matrices
 
 __all__ = [
     "Comparison",
@@ -21,6 +21,7 @@ __all__ = [
     "fit_power_law",
     "overlap",
     "singular_values",
+    "weight_gradients",
     "weight_matrices",
 ]
 

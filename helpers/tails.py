@@ -8,6 +8,13 @@ from torch import Tensor
 
 from . import _checks
 
+# 95% point of sqrt(m) times the KS distance between m draws of a power law and the exponent fitted to them, for large m.
+# Source: Lilliefors (1969), whose table for the exponential distribution is that of log(x / xmin).
+CRITICAL_MISFIT = 1.08
+
+# Over less than a decade hardly any two laws can be told apart.
+LEAST_REACH = 10.0
+
 _COARSE = 64  # points of each tail in the first look at its distance
 
 
@@ -20,12 +27,33 @@ class PowerLaw:
     alpha, xmin : exponent and start of the tail.
     distance : Kolmogorov-Smirnov distance between the tail and the fit. Look at it before alpha.
     tail_size : number of values in the tail.
+    largest : the largest value.
     """
 
     alpha: float
     xmin: float
     distance: float
     tail_size: int
+    largest: float
+
+    @property
+    def misfit(self) -> float:
+        """sqrt(tail size) times the distance: its scale does not depend on the size of the tail."""
+        return math.sqrt(self.tail_size) * self.distance
+
+    @property
+    def reach(self) -> float:
+        """Largest value over the start of the tail."""
+        return self.largest / self.xmin
+
+    @property
+    def plausible(self) -> bool:
+        """Whether the fit passes the tests of distance (misfit below `CRITICAL_MISFIT`) and reach (`LEAST_REACH`).
+
+        The first is lenient: xmin was chosen to make the distance small, and eigenvalues repel each other, which
+        makes them smoother than independent draws. What fails it fails clearly.
+        """
+        return self.misfit < CRITICAL_MISFIT and self.reach > LEAST_REACH
 
 
 def fit_power_law(values: Tensor, *, xmin: float | None = None, max_alpha: float = 3.0) -> PowerLaw:
@@ -65,7 +93,8 @@ def fit_power_law(values: Tensor, *, xmin: float | None = None, max_alpha: float
         raise ValueError(f"xmin: got {xmin}, expected at least two values at or above it, not all equal to it")
     logs = np.log(tail / xmin)
     alpha = min(1 + len(tail) / logs.sum(), max_alpha)
-    return PowerLaw(float(alpha), float(xmin), _distance(logs, np.searchsorted(tail, tail), len(tail), alpha), len(tail))
+    distance = _distance(logs, np.searchsorted(tail, tail), len(tail), alpha)
+    return PowerLaw(float(alpha), float(xmin), distance, len(tail), float(data[-1]))
 
 
 def _distance(logs: np.ndarray, below: np.ndarray, size: int, alpha: float) -> float:
@@ -100,4 +129,4 @@ def _closest(data: np.ndarray, max_alpha: float) -> PowerLaw:
         d = _distance(x[i:] - x[i], below[i:] - below[i], sizes[i], alphas[k])
         if d < distance or (d == distance and k < best):
             best, distance = int(k), d
-    return PowerLaw(float(alphas[best]), float(points[tails[best]]), distance, int(sizes[tails[best]]))
+    return PowerLaw(float(alphas[best]), float(points[tails[best]]), distance, int(sizes[tails[best]]), float(data[-1]))

@@ -1,6 +1,6 @@
 """Which matrices of a network have a spectrum: linear layers, convolutions, attention, embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
         not have the singular values of the convolution as an operator on images, `convolution_singular_values`.
     NAME.q_proj_weight, .k_proj_weight, .v_proj_weight of nn.MultiheadAttention : apart also where torch keeps them in
         one, (out, in) each, all heads one below the other; and NAME.out_proj.weight, a linear layer.
+    NAME.weight of the Conv1D of GPT-2 in `transformers` : transposed to (out, in).
     NAME.weight of an embedding : the table (words, dimension), as it is.
 
     Biases, normalizations, transposed convolutions and parameters outside of these layers are left out. A weight that
@@ -37,31 +38,50 @@ def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
     ------
     TypeError : net is no module.  ValueError : it has none of these layers.
     """
-    if not isinstance(net, nn.Module):
-        raise TypeError(f"net: got {type(net).__name__}, expected a torch.nn.Module")
-    found: dict[str, Tensor] = {}
-    listed: set[int] = set()
-    for name, module in net.named_modules():
-        for part, matrix in _matrices(module).items():
-            if matrix.data_ptr() not in listed:
-                listed.add(matrix.data_ptr())
-                found[f"{name}.{part}" if name else part] = matrix.detach()
+    found = _collected(net, lambda parameter: parameter.detach())
     if not found:
         kinds = ", ".join(sorted({type(module).__name__ for module in net.modules()}))
         raise ValueError(f"net: got no weight matrix among {kinds}, expected linear, convolution, attention, embedding")
     return found
 
 
-def _matrices(module: nn.Module) -> dict[str, Tensor]:
+def weight_gradients(net: nn.Module) -> dict[str, Tensor]:
+    """The gradients of `weight_matrices` under the same names, in the same shape; only those that are there and dense.
+
+    Raises TypeError if `net` is no module.
+    """
+    grads = _collected(net, lambda parameter: parameter.grad)
+    return {name: grad.detach() for name, grad in grads.items() if not grad.is_sparse}
+
+
+def _collected(net: nn.Module, of: Callable[[nn.Parameter], Tensor | None]) -> dict[str, Tensor]:
+    """What `of` makes of every matrix, by name and in its form; each parameter once, and not where it is None."""
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"net: got {type(net).__name__}, expected a torch.nn.Module")
+    found: dict[str, Tensor] = {}
+    listed: set[tuple[int, int]] = set()
+    for name, module in net.named_modules():
+        for part, (parameter, form) in _matrices(module).items():
+            value = of(parameter)
+            if value is not None and (id(parameter), part) not in listed:
+                listed.add((id(parameter), part))
+                found[f"{name}.{part}" if name else part] = form(value)
+    return found
+
+
+def _matrices(module: nn.Module) -> dict[str, tuple[nn.Parameter, Callable[[Tensor], Tensor]]]:
+    """The parameters of one module that have a spectrum, each with what makes its matrix of it."""
     if isinstance(module, _MATRICES):
-        return {"weight": module.weight}
+        return {"weight": (module.weight, lambda w: w)}
     if isinstance(module, _CONVOLUTIONS):
-        return {"weight": module.weight.flatten(1)}
+        return {"weight": (module.weight, lambda w: w.flatten(1))}
+    if type(module).__name__ == "Conv1D":  # the linear layer of GPT-2 in transformers, (in, out)
+        return {"weight": (module.weight, lambda w: w.T)}
     if isinstance(module, nn.MultiheadAttention):
         names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
         if module.in_proj_weight is None:
-            return {name: getattr(module, name) for name in names}
-        return dict(zip(names, module.in_proj_weight.chunk(3)))
+            return {name: (getattr(module, name), lambda w: w) for name in names}
+        return {name: (module.in_proj_weight, lambda w, k=k: w.chunk(3)[k]) for k, name in enumerate(names)}
     return {}
 
 

@@ -1,0 +1,51 @@
+"""A SpectralMonitor inside the training loops of Lightning and of transformers, neither of which is needed otherwise."""
+
+from typing import Any
+
+from .monitor import SpectralMonitor
+
+
+def lightning(monitor: SpectralMonitor) -> Any:
+    """A callback for `Trainer(callbacks=[...])` of Lightning that records after optimizer steps.
+
+    monitor : of the LightningModule that is trained. Steps are counted as `trainer.global_step`, so that a run resumed
+        from a checkpoint goes on where that was.
+
+    Raises ModuleNotFoundError where neither `lightning` nor `pytorch_lightning` is installed; TypeError for no monitor.
+    """
+    try:
+        from lightning.pytorch import Callback
+    except ModuleNotFoundError:
+        from pytorch_lightning import Callback
+
+    _checked(monitor)
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
+            monitor.step(trainer.global_step)
+
+    return Watch()
+
+
+def transformers(monitor: SpectralMonitor) -> Any:
+    """A callback for `Trainer(callbacks=[...])` of transformers that records after optimizer steps.
+
+    monitor : of the model that is trained. Steps are counted as `state.global_step`, so that a run resumed from a
+        checkpoint goes on where that was.
+
+    Raises ModuleNotFoundError where `transformers` is not installed; TypeError for no monitor.
+    """
+    from transformers import TrainerCallback
+
+    _checked(monitor)
+
+    class Watch(TrainerCallback):
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            monitor.step(state.global_step + 1)  # it is counted after this call, when the gradients are gone
+
+    return Watch()
+
+
+def _checked(monitor: SpectralMonitor) -> None:
+    if not isinstance(monitor, SpectralMonitor):
+        raise TypeError(f"monitor: got {type(monitor).__name__}, expected a SpectralMonitor")

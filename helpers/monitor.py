@@ -1,0 +1,352 @@
+"""Watch the spectra of any torch model while it trains: `SpectralMonitor`."""
+
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from . import _checks, kernels, plots, spectra, verdicts
+from ._evaluation import Forward
+from ._record import Folder, with_nan, without_nan
+
+_EVERY, _OVERHEAD = 100, 0.05  # where `every` is None
+
+_OVERLAPS = ("left_overlap", "right_overlap", "left_gradient", "right_gradient")
+_KERNEL = ("alignment", "centered_alignment")
+COLUMNS = ("step", "name", "kind", *verdicts.COLUMNS, *_OVERLAPS, *_KERNEL, "verdict")
+
+
+class SpectralMonitor:
+    """Singular values of every weight matrix, and the kernels of a probe, along a training.
+
+        monitor = SpectralMonitor(model, every=100, probe=(x, y), path="runs/first")
+        for batch in loader:
+            ...
+            optimizer.step()
+            monitor.step()
+        monitor.frame
+
+    The first record is made at once, with the model as it comes. Training is not touched: nothing is drawn at random, no
+    mode, gradient, buffer or parameter is changed. A compiled or data-parallel model is looked at through its wrapper.
+
+    Parameters
+    ----------
+    model : a module with at least one of `spectra.weight_matrices`, on any device, of any float type.
+    every : steps between two records. None: every 100, but a record that would take the time spent here to more than 5%
+        of the time since the start is left out, so that watching costs no more than that.
+    probe : inputs x and labels y, for the conjugate kernel (`kernels.conjugate_kernel`) and the neural tangent kernel
+        (`kernels.neural_tangent_kernel`, the pseudo-NTK unless the model is a TwoLayerNet). x : n samples as the model
+        takes them, or a mapping for model(**x). y : (n,) numbers, (n, k), or whole numbers for classes, as in
+        `torch.nn.functional.cross_entropy`. Some hundred samples are enough; a record costs about n passes.
+    path : a folder where every record is kept as soon as it is made. If it holds records of this model already, the new
+        ones are appended, and the start is that of the first run.
+    layers : names of the weight matrices to watch; None: all.
+    vectors : how many leading singular vectors are compared.
+    forward : as in `kernels.neural_tangent_kernel`.
+
+    Attributes
+    ----------
+    frame : one row for each step and matrix or kernel. `step`, `name`; `kind`, "weight" or "kernel"; the columns of
+        `verdicts.describe`; `left_overlap` and `right_overlap` of the leading singular vectors with those of the start
+        (`spectra.overlap`); `left_gradient` and `right_gradient`, the part of the gradient's norm in their span, NaN
+        where there is no gradient; `alignment` and `centered_alignment` of a kernel with y (`kernels.alignment`);
+        `verdict`, the words of `verdicts.verdict` for a weight matrix.
+
+    Raises
+    ------
+    TypeError, ValueError : an argument out of range, a layer that is not there, a probe that does not fit the model, a
+        folder with the records of another model.
+
+    Source: singular values by the eigenvalues of the smaller Gram matrix in float64, accurate to 1e-8 of the largest.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        every: int | None = None,
+        probe: tuple[Any, Any] | None = None,
+        path: str | os.PathLike | None = None,
+        layers: Sequence[str] | None = None,
+        vectors: int = 3,
+        forward: Forward | None = None,
+    ) -> None:
+        self._born, self._spent, self._cost = time.perf_counter(), 0.0, 0.0
+        self.model = _unwrapped(model)
+        self.every = None if every is None else _checks.integer("every", every)
+        self.vectors, self._forward = _checks.integer("vectors", vectors), forward
+        self._layers = _names(self.model, layers)
+        self._probe = None if probe is None else _probe(probe)
+        self._rows: list[dict[str, Any]] = []
+        self._values: dict[str, dict[int, np.ndarray]] = {}
+        self._start: dict[str, np.ndarray] = {}
+        self._step, self._last, self._sent = 0, -1, {}
+        self._folder = None if path is None else Folder(path)
+        if self._folder is None or not self._resume():
+            self._remember()
+            self.record()
+
+    def step(self, step: int | None = None) -> bool:
+        """Count one optimizer step, or take the number of it, and record where it is time; whether it was.
+
+        A step that was counted already is passed over. A smaller one, as after going back to a checkpoint, goes on from
+        there: its records take the place of those with the same number.
+        """
+        step = self._step + 1 if step is None else _checks.integer("step", step, least=0)
+        if step == self._step:
+            return False
+        self._step = step
+        if step % (self.every or _EVERY):
+            return False
+        elapsed = time.perf_counter() - self._born
+        if self.every is None and self._spent + self._cost > _OVERHEAD * elapsed:
+            return False
+        self.record()
+        return True
+
+    @torch.no_grad()
+    def record(self) -> pd.DataFrame:
+        """Look at the model now, at the step that was counted last; the rows that were added."""
+        began = time.perf_counter()
+        kind = next(self.model.parameters()).device.type
+        with torch.autocast(kind, enabled=False):
+            gradients = spectra.weight_gradients(self.model)
+            found = [self._matrix(name, m, gradients.get(name)) for name, m in self._matrices().items()]
+            found += [] if self._probe is None else self._kernels()
+        rows = [{"step": self._step, **row} for row, _ in found]
+        values = {row["name"]: v for row, v in found}
+        self._add(self._step, rows, values)
+        if self._folder is not None:
+            lines = {"step": self._step, "rows": [without_nan(row) for row in rows]}
+            kept = {name: v.tolist() if np.isfinite(v).all() else None for name, v in values.items()}
+            self._folder.append(lines | {"values": kept})
+        self._cost = time.perf_counter() - began
+        self._spent += self._cost
+        return _table(rows)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        return _table(self._rows)
+
+    @property
+    def verdicts(self) -> pd.Series:
+        """The latest verdict of every weight matrix, by name."""
+        last = [row for row in self._rows if row["step"] == self._last and row["kind"] == "weight"]
+        return pd.Series({row["name"]: row["verdict"] for row in last}, dtype=object, name="verdict")
+
+    def values(self, name: str) -> pd.DataFrame:
+        """All singular values of a matrix, or eigenvalues of a kernel: a row for every step, descending, not normalized.
+
+        Raises ValueError for a name that is not in `frame`.
+        """
+        if name not in self._values:
+            raise ValueError(f"name: got {name!r}, expected one of {', '.join(self._values)}")
+        kept = self._values[name]
+        return pd.DataFrame(np.stack([kept[step] for step in sorted(kept)]), index=pd.Index(sorted(kept), name="step"))
+
+    def plot(self, names: Sequence[str] | None = None) -> Figure:
+        """A panel for every weight matrix: its singular values against the step, and its verdict (`plots.trajectory`).
+
+        names : of weight matrices; None: the twelve whose values moved most. ValueError for one that is not watched.
+        """
+        if names is None:
+            names = [n for n in self._layers if n in sorted(self._layers, key=self._moved)[-12:]]
+        unknown = [name for name in names if name not in self._layers]
+        if unknown or not names:
+            raise ValueError(f"names: got {unknown or names}, expected some of {', '.join(self._layers)}")
+        columns = min(3, len(names))
+        rows = -(-len(names) // columns)
+        figure, axes = plt.subplots(rows, columns, figsize=(7, 2.4 * rows), squeeze=False, layout="constrained")
+        for ax in axes.flat[len(names) :]:
+            ax.remove()
+        edges = {row["name"]: row.get("edge", math.nan) for row in self._rows}
+        for ax, name in zip(axes.flat, names):
+            plots.trajectory(ax, self.values(name), edge=edges[name])
+            ax.set_title(f"{name}\n{self.verdicts[name]}", fontsize=9)
+        return figure
+
+    def to_csv(self, path: str | os.PathLike) -> None:
+        """Write `frame` as CSV; a file that is there is replaced only when the new one is whole."""
+        aside = Path(path).with_suffix(f".{os.getpid()}")
+        self.frame.to_csv(aside, index=False)
+        os.replace(aside, path)
+
+    def to_tensorboard(self, writer: Any) -> None:
+        """Write numbers as scalars NAME/COLUMN and spectra as histograms, each record once for a writer.
+
+        writer : with add_scalar and add_histogram, as `torch.utils.tensorboard.SummaryWriter`.
+        """
+        first = self._sent.get(id(writer), 0)
+        for row in self._rows[first:]:
+            step, name = row["step"], row["name"]
+            for column in (*verdicts.COLUMNS, *_OVERLAPS, *_KERNEL):
+                if math.isfinite(row.get(column, math.nan)):
+                    writer.add_scalar(f"{name}/{column}", row[column], step)
+            writer.add_histogram(f"{name}/values", self._values[name][step], step)
+        self._sent[id(writer)] = len(self._rows)
+
+    def _matrices(self) -> dict[str, Tensor]:
+        found = spectra.weight_matrices(self.model)
+        return {name: found[name] for name in self._layers}
+
+    def _moved(self, name: str) -> float:
+        """Mean relative move of the singular values since the start."""
+        start, now = (self._values[name][step] for step in (min(self._values[name]), self._last))
+        return float(np.nan_to_num(np.abs(now - start).sum() / start.sum()))
+
+    def _remember(self) -> None:
+        """Keep what later records are compared with."""
+        for name, matrix in self._matrices().items():
+            left, values, right = _leading(matrix, self.vectors)
+            self._start |= {f"{name}:left": left, f"{name}:values": values, f"{name}:right": right}
+        if self._folder is not None:
+            self._folder.save_start(self._start)
+
+    def _matrix(self, name: str, matrix: Tensor, gradient: Tensor | None) -> tuple[dict[str, Any], np.ndarray]:
+        shape = tuple(matrix.shape)
+        left, values, right = _leading(matrix, self.vectors)
+        row: dict[str, Any] = {"name": name, "kind": "weight"}
+        if not np.isfinite(values).all():
+            return row | {"size": min(shape), "verdict": "not finite"}, values
+        row |= verdicts.describe(self._start[f"{name}:values"], values, shape)
+        row["left_overlap"] = _overlap(left, self._start[f"{name}:left"])
+        row["right_overlap"] = _overlap(right, self._start[f"{name}:right"])
+        row |= _shares(gradient, left, right)
+        return row | {"verdict": verdicts.verdict(row)}, values
+
+    def _kernels(self) -> list[tuple[dict[str, Any], np.ndarray]]:
+        x, y = self._probe
+        made = {
+            "CK": kernels.conjugate_kernel(self.model, x, forward=self._forward),
+            "NTK": kernels.neural_tangent_kernel(self.model, x, outputs="sum", forward=self._forward),
+        }
+        return [_kernel(name, kernel, y) for name, kernel in made.items()]
+
+    def _add(self, step: int, rows: list[dict[str, Any]], values: Mapping[str, np.ndarray]) -> None:
+        if step <= self._last:
+            self._rows = [row for row in self._rows if row["step"] < step]
+            self._values = {k: {s: v for s, v in kept.items() if s < step} for k, kept in self._values.items()}
+        self._rows += rows
+        self._last = step
+        for name, spectrum in values.items():
+            self._values.setdefault(name, {})[step] = spectrum
+
+    def _resume(self) -> bool:
+        """Take over what the folder holds; whether there was anything."""
+        start, lines = self._folder.start(), self._folder.lines()
+        if start is None:
+            return False
+        expected = {f"{n}:values": min(m.shape) for n, m in self._matrices().items()}
+        kept = {key: len(array) for key, array in start.items() if key.endswith(":values")}
+        if expected != kept:
+            raise ValueError(f"path: got {str(self._folder.path)!r} with records of another model, expected this one's")
+        self._start = start
+        for line in lines:
+            rows = [with_nan(row) for row in line["rows"]]
+            sizes = {row["name"]: row["size"] for row in rows}
+            values = {k: np.full(sizes[k], math.nan) if v is None else np.array(v) for k, v in line["values"].items()}
+            self._add(line["step"], rows, values)
+            self._step = line["step"]
+        if not lines:
+            self.record()
+        return True
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside torch.compile and (distributed) data parallel."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: got {type(model).__name__}, expected a torch.nn.Module")
+    while True:
+        if hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        else:
+            return model
+
+
+def _names(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
+    try:
+        found = list(spectra.weight_matrices(model))
+    except ValueError as error:
+        raise ValueError(str(error).replace("net", "model", 1)) from None
+    if layers is None:
+        return found
+    wanted = [layers] if isinstance(layers, str) else list(layers)
+    unknown = [name for name in wanted if name not in found]
+    if unknown or not wanted:
+        raise ValueError(f"layers: got {unknown or wanted}, expected some of {', '.join(found)}")
+    return wanted
+
+
+def _probe(probe: tuple[Any, Any]) -> tuple[Any, Tensor]:
+    if not isinstance(probe, Sequence) or len(probe) != 2:
+        raise TypeError(f"probe: got {type(probe).__name__}, expected a pair (x, y)")
+    x, y = probe
+    y = torch.as_tensor(np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y))
+    if y.ndim == 1 and not y.is_floating_point():
+        y = nn.functional.one_hot(y.long() - y.long().min()).double()
+        y -= y.mean(0)
+    size = len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
+    if len(y) != size:
+        raise ValueError(f"probe: got {size} samples and {len(y)} labels, expected as many")
+    return x, _checks.array("probe", y, *[None] * y.ndim).double()
+
+
+def _leading(matrix: Tensor, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The leading left and right singular vectors as columns, and between them all singular values; float64.
+
+    Vectors of values that are zero up to rounding are left out.
+    """
+    matrix = matrix.detach()
+    matrix = (matrix.cpu() if matrix.device.type == "mps" else matrix).double()
+    if not torch.isfinite(matrix).all():
+        nothing = np.zeros((0, 0))
+        return nothing, np.full(min(matrix.shape), math.nan), nothing
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    squares, vectors = torch.linalg.eigh(tall.T @ tall)
+    values, near = squares.clamp_min(0).sqrt().flip(0), vectors.flip(1)[:, :k]
+    near = near[:, values[:k] > 1e-6 * values[0]]
+    far = tall @ near / values[: near.shape[1]]
+    left, right = (far, near) if tall is matrix else (near, far)
+    return left.cpu().numpy(), values.cpu().numpy(), right.cpu().numpy()
+
+
+def _overlap(now: np.ndarray, start: np.ndarray) -> float:
+    return spectra.overlap(now, start) if now.size and start.size else math.nan
+
+
+def _shares(gradient: Tensor | None, left: np.ndarray, right: np.ndarray) -> dict[str, float]:
+    """The part of the gradient's norm in the span of singular vectors, on both sides."""
+    norm = 0.0 if gradient is None else float(gradient.float().norm())
+    if not norm or not math.isfinite(norm):
+        return {}
+    gradient = gradient.float() / norm
+    u, v = (torch.from_numpy(side).to(gradient) for side in (left, right))
+    return {"left_gradient": float((u.T @ gradient).norm()), "right_gradient": float((gradient @ v).norm())}
+
+
+def _kernel(name: str, kernel: Tensor, y: Tensor) -> tuple[dict[str, Any], np.ndarray]:
+    """The row of one kernel matrix and its eigenvalues."""
+    kernel = (kernel.cpu() if kernel.device.type == "mps" else kernel).double()
+    row: dict[str, Any] = {"name": name, "kind": "kernel", "size": len(kernel)}
+    if not torch.isfinite(kernel).all() or not kernel.any():
+        return row, np.full(len(kernel), math.nan)
+    values = spectra.eigenvalues(kernel).clamp_min(0).cpu().numpy()
+    row |= verdicts.ranks(values)
+    labels = y.to(kernel.device)
+    row["alignment"] = kernels.alignment(kernel, labels)
+    return row | {"centered_alignment": kernels.alignment(kernel, labels, centered=True)}, values
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(COLUMNS))
