@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
+from matplotlib.figure import FigureBase
 from torch import Tensor, nn
 
 from . import _checks, kernels, plots, spectra, verdicts
@@ -19,9 +19,12 @@ from ._evaluation import Forward
 from ._record import Folder, with_nan, without_nan
 
 _EVERY, _OVERHEAD = 100, 0.05  # where `every` is None
+_TITLE = 28  # letters of a name above a panel
 
 _OVERLAPS = ("left_overlap", "right_overlap", "left_gradient", "right_gradient")
 _KERNEL = ("alignment", "centered_alignment")
+Leading = tuple[np.ndarray, np.ndarray, np.ndarray]  # left vectors, all singular values, right vectors
+
 COLUMNS = ("step", "name", "kind", *verdicts.COLUMNS, *_OVERLAPS, *_KERNEL, "verdict")
 
 
@@ -88,11 +91,10 @@ class SpectralMonitor:
         self._probe = None if probe is None else _probe(probe)
         self._rows: list[dict[str, Any]] = []
         self._values: dict[str, dict[int, np.ndarray]] = {}
-        self._start: dict[str, np.ndarray] = {}
+        self._start: dict[str, Leading] = {}
         self._step, self._last, self._sent = 0, -1, {}
         self._folder = None if path is None else Folder(path)
         if self._folder is None or not self._resume():
-            self._remember()
             self.record()
 
     def step(self, step: int | None = None) -> bool:
@@ -126,6 +128,8 @@ class SpectralMonitor:
         values = {row["name"]: v for row, v in found}
         self._add(self._step, rows, values)
         if self._folder is not None:
+            if self._folder.start() is None:
+                self._folder.save_start({f"{n}:{k}": a for n, found in self._start.items() for k, a in enumerate(found)})
             lines = {"step": self._step, "rows": [without_nan(row) for row in rows]}
             kept = {name: v.tolist() if np.isfinite(v).all() else None for name, v in values.items()}
             self._folder.append(lines | {"values": kept})
@@ -153,25 +157,31 @@ class SpectralMonitor:
         kept = self._values[name]
         return pd.DataFrame(np.stack([kept[step] for step in sorted(kept)]), index=pd.Index(sorted(kept), name="step"))
 
-    def plot(self, names: Sequence[str] | None = None) -> Figure:
+    def plot(self, names: Sequence[str] | None = None, *, figure: FigureBase | None = None) -> FigureBase:
         """A panel for every weight matrix: its singular values against the step, and its verdict (`plots.trajectory`).
 
-        names : of weight matrices; None: the twelve whose values moved most. ValueError for one that is not watched.
+        names : of weight matrices; None: the twelve with a verdict whose values moved most. ValueError for an unknown one.
+        figure : to draw on; None: a new one.
         """
         if names is None:
-            names = [n for n in self._layers if n in sorted(self._layers, key=self._moved)[-12:]]
+            large = [n for n in self._layers if self._values[n][self._last].size >= verdicts.SMALLEST] or self._layers
+            names = [n for n in large if n in sorted(large, key=self._moved)[-12:]]
         unknown = [name for name in names if name not in self._layers]
         if unknown or not names:
             raise ValueError(f"names: got {unknown or names}, expected some of {', '.join(self._layers)}")
         columns = min(3, len(names))
         rows = -(-len(names) // columns)
-        figure, axes = plt.subplots(rows, columns, figsize=(7, 2.4 * rows), squeeze=False, layout="constrained")
+        if figure is None:
+            figure = plt.figure(figsize=(7, 2.4 * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
         for ax in axes.flat[len(names) :]:
             ax.remove()
         edges = {row["name"]: row.get("edge", math.nan) for row in self._rows}
         for ax, name in zip(axes.flat, names):
             plots.trajectory(ax, self.values(name), edge=edges[name])
-            ax.set_title(f"{name}\n{self.verdicts[name]}", fontsize=9)
+            short = name.removesuffix(".weight") or name
+            short = short if len(short) <= _TITLE else "…" + short[1 - _TITLE :]
+            ax.set_title(f"{short}\n{self.verdicts[name]}", fontsize=9)
         return figure
 
     def to_csv(self, path: str | os.PathLike) -> None:
@@ -203,23 +213,15 @@ class SpectralMonitor:
         start, now = (self._values[name][step] for step in (min(self._values[name]), self._last))
         return float(np.nan_to_num(np.abs(now - start).sum() / start.sum()))
 
-    def _remember(self) -> None:
-        """Keep what later records are compared with."""
-        for name, matrix in self._matrices().items():
-            left, values, right = _leading(matrix, self.vectors)
-            self._start |= {f"{name}:left": left, f"{name}:values": values, f"{name}:right": right}
-        if self._folder is not None:
-            self._folder.save_start(self._start)
-
     def _matrix(self, name: str, matrix: Tensor, gradient: Tensor | None) -> tuple[dict[str, Any], np.ndarray]:
         shape = tuple(matrix.shape)
-        left, values, right = _leading(matrix, self.vectors)
+        left, values, right = found = _leading(matrix, self.vectors)
         row: dict[str, Any] = {"name": name, "kind": "weight"}
         if not np.isfinite(values).all():
             return row | {"size": min(shape), "verdict": "not finite"}, values
-        row |= verdicts.describe(self._start[f"{name}:values"], values, shape)
-        row["left_overlap"] = _overlap(left, self._start[f"{name}:left"])
-        row["right_overlap"] = _overlap(right, self._start[f"{name}:right"])
+        start = self._start.setdefault(name, found)
+        row |= verdicts.describe(start[1], values, shape)
+        row |= {"left_overlap": _overlap(left, start[0]), "right_overlap": _overlap(right, start[2])}
         row |= _shares(gradient, left, right)
         return row | {"verdict": verdicts.verdict(row)}, values
 
@@ -245,11 +247,10 @@ class SpectralMonitor:
         start, lines = self._folder.start(), self._folder.lines()
         if start is None:
             return False
-        expected = {f"{n}:values": min(m.shape) for n, m in self._matrices().items()}
-        kept = {key: len(array) for key, array in start.items() if key.endswith(":values")}
-        if expected != kept:
+        kept = {name: tuple(start[f"{name}:{k}"] for k in range(3)) for name in {key[:-2] for key in start}}
+        if {n: min(m.shape) for n, m in self._matrices().items()} != {n: len(found[1]) for n, found in kept.items()}:
             raise ValueError(f"path: got {str(self._folder.path)!r} with records of another model, expected this one's")
-        self._start = start
+        self._start = kept
         for line in lines:
             rows = [with_nan(row) for row in line["rows"]]
             sizes = {row["name"]: row["size"] for row in rows}
@@ -302,18 +303,19 @@ def _probe(probe: tuple[Any, Any]) -> tuple[Any, Tensor]:
     return x, _checks.array("probe", y, *[None] * y.ndim).double()
 
 
-def _leading(matrix: Tensor, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _leading(matrix: Tensor, k: int) -> Leading:
     """The leading left and right singular vectors as columns, and between them all singular values; float64.
 
     Vectors of values that are zero up to rounding are left out.
     """
     matrix = matrix.detach()
     matrix = (matrix.cpu() if matrix.device.type == "mps" else matrix).double()
-    if not torch.isfinite(matrix).all():
-        nothing = np.zeros((0, 0))
-        return nothing, np.full(min(matrix.shape), math.nan), nothing
     tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    squares, vectors = torch.linalg.eigh(tall.T @ tall)
+    gram = tall.T @ tall
+    if not torch.isfinite(gram).all():
+        nothing = np.zeros((0, 0))
+        return nothing, np.full(len(gram), math.nan), nothing
+    squares, vectors = torch.linalg.eigh(gram)
     values, near = squares.clamp_min(0).sqrt().flip(0), vectors.flip(1)[:, :k]
     near = near[:, values[:k] > 1e-6 * values[0]]
     far = tall @ near / values[: near.shape[1]]

@@ -121,13 +121,13 @@ def trajectory(ax: Axes, values: pd.DataFrame, *, edge: float = math.nan, color:
     values : a row of descending values for every step, the index.
     edge : where the bulk of the start ends, a dashed line; NaN: not known. The axis is logarithmic where values go
         beyond three times of it.
-    color : of the `top` largest values. Gray lines are the quantiles 0, 10, ..., 100% of all.
+    color : of the `top` largest values. Gray lines are the quantiles 10, 20, ..., 100% of all.
 
     Returns
     -------
     ax
     """
-    quantiles = values.quantile(np.linspace(0, 1, 11), axis=1).T
+    quantiles = values.quantile(np.linspace(0.1, 1, 10), axis=1).T
     mark = "o" if len(values) < 2 else None
     ax.plot(values.index, quantiles, color=GRAY, linewidth=0.8, marker=mark, markersize=3)
     ax.plot(values.index, values.iloc[:, :top], color=color, linewidth=1.2, marker=mark, markersize=3)
