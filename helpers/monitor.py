@@ -179,9 +179,7 @@ class SpectralMonitor:
         edges = {row["name"]: row.get("edge", math.nan) for row in self._rows}
         for ax, name in zip(axes.flat, names):
             plots.trajectory(ax, self.values(name), edge=edges[name])
-            short = name.removesuffix(".weight") or name
-            short = short if len(short) <= _TITLE else "…" + short[1 - _TITLE :]
-            ax.set_title(f"{short}\n{self.verdicts[name]}", fontsize=9)
+            ax.set_title(f"{_short(name)}\n{self.verdicts[name]}", fontsize=9)
         return figure
 
     def to_csv(self, path: str | os.PathLike) -> None:
@@ -273,6 +271,14 @@ def _unwrapped(model: nn.Module) -> nn.Module:
             model = model.module
         else:
             return model
+
+
+def _short(name: str) -> str:
+    """The end of a name, from a dot on, for the title of a panel."""
+    parts = name.removesuffix(".weight").split(".")
+    while len(".".join(parts)) > _TITLE and len(parts) > 1:
+        parts.pop(0)
+    return ".".join(parts)
 
 
 def _names(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
