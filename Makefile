@@ -3,12 +3,13 @@
 PYTHON3 ?= python3
 VENV ?= .venv
 PORT ?= 8000
+SEEDS ?= 31 32 33
 
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help book test clean serve notebook sync bench picture links setup execute pages chromium
+.PHONY: help book test clean serve notebook sync claims bench picture links setup execute pages chromium
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ notebook: setup  ## Open the chapters in Jupyter Lab
 
 sync: setup  ## Bring each chapter's .md and .ipynb into line
 	@$(PYTHON) -m jupytext --quiet --sync $$(grep -l kernelspec: book/*.md)
+
+claims: setup  ## Check all claims with other seeds: SEEDS="31 32 33", CHAPTERS="index images"
+	@$(PYTHON) book/_ext/rerun_claims.py --seeds $(SEEDS) --chapters $(CHAPTERS)
 
 bench: setup  ## Measure the helpers against their bare cost and their peers
 	@$(PYTHON) -m benchmarks

@@ -4,6 +4,7 @@ Both are shown on a small copy of this project: its configuration, its extension
 script are the real ones, only the chapters and the helpers are others.
 """
 
+import importlib.metadata
 import json
 import os
 import re
@@ -105,6 +106,9 @@ def test_pages_follow_the_helpers(tmp_path):
     assert "answer: executed" in execute(root).stdout
     assert build(root).returncode == 0
     assert_pages_show(root, "0.1234")
+    record = (root / "_build" / "html" / "book" / "claims.html").read_text()
+    assert re.search(r"\d seconds, \d\.\d GB of memory at most", record)
+    assert re.search(r"\d cores?, .*(Linux|Darwin)", record) and importlib.metadata.version("torch") in record
     assert "answer: unchanged" in execute(root).stdout
 
     (root / "helpers" / "__init__.py").write_text("ANSWER = 0.5678")

@@ -1,71 +1,115 @@
-"""The `{claims-table}` directive: every claim the chapters assert, with what this build observed.
+"""The claims page: what the chapters assert, with what this build observed.
 
-`helpers.claims.check` leaves a record in its notebook's outputs. The table is made from the executed
-notebooks that the pages of this build are made from.
+The tables are made from the executed notebooks that the pages of this build are made from.
+`{claims-summary}` is a table with a row for each claim of the paper, `{claims-table} 3` holds all checks of
+claim 3, `{claims-table}` without a number those that belong to no claim of the paper.
 """
 
-import statistics
 from pathlib import Path
 
+from claim_records import Claim, claims_in
 from jupyter_cache import get_cache
 from notebook_cache import cached_outputs
-from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
+from reading_order import reading_order
 from sphinx.util.docutils import SphinxDirective
 
-CLAIM = "application/vnd.spectral-evolution.claim+json"
-HEADER = "| Claim | Source | Required | Observed | Passed |\n|---|---|---|---|---|"
+PAPER = range(1, 9)
+COLUMNS = ("Check", "Source", "Required", "Observed", "Margin", "Passed")
+Found = dict[str, list[Claim]]  # by page
 
 
-class ClaimsTable(SphinxDirective):
-    """One table per page, in the order of the contents."""
+class ClaimsDirective(SphinxDirective):
+    """What both directives need: the claims of all pages, in the order of the contents."""
+
+    def found(self) -> Found:
+        cache = get_cache(self.config.nb_execution_cache_path)
+        pages = reading_order(self.env)
+        return {page: claims_in(cached_outputs(cache, Path(self.env.doc2path(page)))) for page in pages}
+
+
+class ClaimsSummary(ClaimsDirective):
+    """One row for each claim of the paper; it expects a label `claim-N` at the section on each."""
 
     def run(self):
-        front = self.config.root_doc
-        pages = [front, *self.env.toctree_includes.get(front, [])]
-        text = "\n\n".join(filter(None, map(self._page, pages)))
-        return self.parse_text_to_nodes(text or "No chapter asserts a claim yet.")
-
-    def _page(self, docname: str) -> str:
-        cache = get_cache(self.config.nb_execution_cache_path)
-        outputs = cached_outputs(cache, Path(self.env.doc2path(docname)))
-        rows = [table_row(output["data"][CLAIM]) for output in outputs if CLAIM in output.get("data", {})]
-        if not rows:
-            return ""
-        table = "\n".join([HEADER, *rows])
-        return f"**{{doc}}`/{docname}`**\n\n:::{{div}} claims\n{table}\n:::"
+        found = self.found()
+        rows = [summary_row(number, of_claim(found, number)) for number in PAPER]
+        return self.parse_text_to_nodes(table(("Claim", "Verdict", "Checks", "Smallest margin"), rows, "summary"))
 
 
-def table_row(claim: dict) -> str:
-    cells = claim["name"], claim["source"], required(claim), observed(claim["values"])
-    passed = "yes" if all(holds(claim, value) for value in claim["values"]) else "NO"
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in (*cells, passed)) + " |"
+class ClaimsTable(ClaimsDirective):
+    """All checks of one claim of the paper, or those of none."""
+
+    optional_arguments = 1
+
+    def run(self):
+        if not self.arguments:
+            chosen = of_claim(self.found(), None)
+            return self.parse_text_to_nodes(tables(chosen) or "There is none.")
+        number = self.arguments[0]
+        if number not in map(str, PAPER):
+            raise self.error(f"claims-table: got {number!r}, expected a number from 1 to {PAPER[-1]}, or nothing")
+        chosen = of_claim(self.found(), int(number))
+        return self.parse_text_to_nodes("\n\n".join([account(chosen), tables(chosen)]))
 
 
-def required(claim: dict) -> str:
-    bounds = [("above", claim["above"]), ("below", claim["below"])]
-    return ", ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+def of_claim(found: Found, number: int | None) -> Found:
+    """The checks that belong to one claim of the paper, without the pages that have none."""
+    chosen = {page: [claim for claim in claims if claim.number == number] for page, claims in found.items()}
+    return {page: claims for page, claims in chosen.items() if claims}
 
 
-def observed(values: list[float]) -> str:
-    """Each seed's value, and their mean and standard deviation if there are several."""
-    shown = ", ".join(f"{value:.4g}" for value in values)
-    if len(values) == 1:
-        return shown
-    return f"{shown} (mean {statistics.fmean(values):.4g}, sd {statistics.stdev(values):.2g})"
+def verdict(claims: list[Claim]) -> str:
+    if not claims:
+        return "not tested"
+    if not all(claim.passed for claim in claims):
+        return "FAILS"
+    if all(claim.refutes for claim in claims):
+        return "refuted"
+    return "holds in part" if any(claim.refutes for claim in claims) else "holds"
 
 
-def holds(claim: dict, value: float) -> bool:
-    above, below = claim["above"], claim["below"]
-    return (above is None or value > above) and (below is None or value < below)
+def account(found: Found) -> str:
+    """The verdict and its grounds, in a sentence or two."""
+    claims = sum(found.values(), [])
+    if not claims:
+        return "**Not tested:** no chapter has a check of this claim."
+    chapters = ", ".join(f"{{doc}}`/{page}`" for page in found)
+    against = [claim for claim in claims if claim.refutes]
+    failed = [claim for claim in claims if not claim.passed]
+    text = f"**{verdict(claims).capitalize()}.** Tested in {chapters} by {count(claims)}"
+    text += f"; of these {len(failed)} did not pass." if failed else ", all passed."
+    if against:
+        text += f" Of these, {count(against)} (marked *refutes*) measured where the claim does *not* hold."
+    return text
 
 
-def read_last(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Read the pages with the table again whenever any page is read, and after all of them."""
-    if docnames:
-        tables = [name for name in sorted(env.found_docs) if has_table(Path(env.doc2path(name)))]
-        docnames[:] = [name for name in docnames if name not in tables] + tables
+def count(claims: list[Claim]) -> str:
+    return f"{len(claims)} check{'s' * (len(claims) != 1)}"
 
 
-def has_table(page: Path) -> bool:
-    return "{claims-table}" in page.read_text()
+def summary_row(number: int, found: Found) -> tuple[str, ...]:
+    claims = sum(found.values(), [])
+    smallest = percent(min(claim.margin for claim in claims)) if claims else "–"
+    return f"{{ref}}`claim-{number}`", verdict(claims), str(len(claims)), smallest
+
+
+def tables(found: Found) -> str:
+    """One table for each chapter, under its name."""
+    parts = [f"**{{doc}}`/{page}`**\n\n{table(COLUMNS, map(row, claims), 'claims')}" for page, claims in found.items()]
+    return "\n\n".join(parts)
+
+
+def row(claim: Claim) -> tuple[str, ...]:
+    passed = "yes" if claim.passed else "NO"
+    return claim.name, claim.source, claim.required, claim.observed, percent(claim.margin), passed
+
+
+def percent(margin: float) -> str:
+    return f"{margin:.0%}"
+
+
+def table(columns, rows, css_class: str) -> str:
+    """Markdown of a table in a `div` that the style sheet lays out as cards on a phone."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    text = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+    return f":::{{div}} cards {css_class}\n{text}\n:::"

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+import machine
 import nbformat
 import yaml
 from jupyter_cache.base import CacheBundleIn
@@ -31,6 +32,7 @@ class Execution:
 
     notebook: nbformat.NotebookNode
     seconds: float
+    peak_memory: int  # bytes, of its largest process
     problem: str
 
 
@@ -80,22 +82,31 @@ def same_code(cache: JupyterCacheBase, path: Path) -> bool:
 
 def execute(path: Path, timeout: int) -> Execution:
     """Run a copy in an empty folder, where it finds `helpers` only if that is installed."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
         copy = Path(shutil.copy(path, folder))
         start = time.perf_counter()
         # One thread each: notebooks run side by side, and torch's threads would fight for the cores.
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", copy.name]
             + [f"--nbmake-timeout={timeout}", "-q", "--no-header", "-p", "no:cacheprovider"],
             cwd=folder,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
+        returncode, peak_memory = wait(process)
         seconds = time.perf_counter() - start
         notebook = read_notebook(copy)
-    output = "" if done.returncode == 0 else plain(done.stdout + done.stderr)
-    return Execution(notebook, seconds, output or written_to_stderr(notebook))
+        log.seek(0)
+        output = "" if returncode == 0 else plain(log.read())
+    return Execution(notebook, seconds, peak_memory, output or written_to_stderr(notebook))
+
+
+def wait(process: subprocess.Popen) -> tuple[int, int]:
+    """Exit status, and the most memory that the process or one of its children held, in bytes."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def written_to_stderr(notebook: nbformat.NotebookNode) -> str:
@@ -116,7 +127,11 @@ def store(cache: JupyterCacheBase, path: Path, execution: Execution) -> None:
     bundle = CacheBundleIn(
         execution.notebook,
         str(path.with_suffix(".md")),
-        data={"execution_seconds": execution.seconds},
+        data={
+            "execution_seconds": execution.seconds,
+            "peak_memory": execution.peak_memory,
+            "machine": machine.in_words(),
+        },
     )
     cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 

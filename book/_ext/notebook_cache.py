@@ -56,6 +56,14 @@ def is_cached(cache: JupyterCacheBase, path: Path) -> bool:
     return True
 
 
+def execution_record(cache: JupyterCacheBase, path: Path) -> dict | None:
+    """What was noted when a chapter was executed, such as `execution_seconds`; None if it was not."""
+    try:
+        return cache.match_cache_notebook(read_notebook(path)).data
+    except KeyError:
+        return None
+
+
 def cached_outputs(cache: JupyterCacheBase, path: Path) -> list[nbformat.NotebookNode]:
     """All outputs of an executed chapter; none where it has no code or was not executed."""
     if not is_cached(cache, path):

@@ -4,7 +4,9 @@ import importlib.metadata
 import shutil
 from pathlib import Path
 
+import build_record
 import claims_table
+import reading_order
 from docutils import nodes
 from notebook_cache import open_cache
 from sphinx.application import Sphinx
@@ -70,9 +72,13 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", use_cache_of_present_code)
     app.connect("config-inited", derive_site_address)
     app.connect("builder-inited", ship_mathjax)
-    app.connect("env-before-read-docs", claims_table.read_last)
+    app.connect("env-before-read-docs", reading_order.read_last)
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", mend_roles)
+    app.add_directive("claims-summary", claims_table.ClaimsSummary)
     app.add_directive("claims-table", claims_table.ClaimsTable)
+    app.add_directive("build-machine", build_record.Machine)
+    app.add_directive("build-chapters", build_record.Chapters)
+    app.add_directive("build-versions", build_record.Versions)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,0 +1,80 @@
+"""The reproducibility page: on what, with what and for how long the chapters of this build ran.
+
+`{build-machine}`, `{build-chapters}` and `{build-versions}` read the records that `execute.py` leaves
+beside the outputs of each chapter, and the packages that are installed.
+"""
+
+import importlib.metadata
+import platform
+import re
+from pathlib import Path
+
+import nbformat
+from claims_table import table
+from jupyter_cache import get_cache
+from notebook_cache import execution_record, read_notebook
+from reading_order import reading_order
+from sphinx.util.docutils import SphinxDirective
+
+
+class BuildDirective(SphinxDirective):
+    def records(self) -> dict[str, tuple[nbformat.NotebookNode, dict]]:
+        """Each page with code: its notebook, and what was noted when it was executed."""
+        cache = get_cache(self.config.nb_execution_cache_path)
+        paths = {page: Path(self.env.doc2path(page)) for page in reading_order(self.env)}
+        found = {page: (read_notebook(path), execution_record(cache, path)) for page, path in paths.items()}
+        return {page: (notebook, record) for page, (notebook, record) in found.items() if record is not None}
+
+
+class Machine(BuildDirective):
+    """On what the chapters ran, in words; several if their outputs were not all made on one machine."""
+
+    def run(self):
+        machines = {record.get("machine", "not recorded") for _, record in self.records().values()}
+        lines = [f"- {machine}" for machine in sorted(machines)]
+        return self.parse_text_to_nodes("\n".join(lines) or "No chapter has been executed.")
+
+
+class Chapters(BuildDirective):
+    """For each chapter the time and memory of its run, and the cell of its parameters."""
+
+    def run(self):
+        parts = []
+        for page, (notebook, record) in self.records().items():
+            parts.append(f"**{{doc}}`/{page}`**: {cost(record)}.")
+            parts.extend(f"```python\n{cell.source}\n```" for cell in parameter_cells(notebook))
+        return self.parse_text_to_nodes("\n\n".join(parts))
+
+
+class Versions(BuildDirective):
+    """Every package that `requirements.txt` pins: the version in use, and the pinned one where it is another."""
+
+    def run(self):
+        pins = read_pins(Path(self.env.srcdir, "requirements.txt").read_text())
+        rows = [("Python", platform.python_version()), *((name, in_use(name, pin)) for name, pin in pins.items())]
+        return self.parse_text_to_nodes(table(("Package", "Version"), rows, "versions"))
+
+
+def parameter_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+
+
+def cost(record: dict) -> str:
+    """Time and memory of a run, rounded."""
+    seconds = record["execution_seconds"]
+    time = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
+    peak = record.get("peak_memory")
+    return time if peak is None else f"{time}, {peak / 1e9:.1f} GB of memory at most"
+
+
+def read_pins(requirements: str) -> dict[str, str]:
+    """Package: version, of every line `package==version`."""
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", requirements, re.M))
+
+
+def in_use(package: str, pin: str) -> str:
+    try:
+        version = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return f"not installed (pinned: {pin})"
+    return version if version.split("+")[0] == pin else f"{version} (pinned: {pin})"
