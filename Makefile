@@ -9,7 +9,7 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help book test clean serve notebook sync claims bench picture links setup execute pages chromium
+.PHONY: help book test clean serve notebook sync chapter claims bench picture links setup execute pages chromium
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ sync: setup  ## Bring each chapter's .md and .ipynb into line
 
 claims: setup  ## Check all claims with other seeds: SEEDS="31 32 33", CHAPTERS="index images"
 	@$(PYTHON) book/_ext/rerun_claims.py --seeds $(SEEDS) --chapters $(CHAPTERS)
+
+chapter: setup  ## Start a chapter from the template: NAME=my_chapter
+	@$(PYTHON) book/_ext/new_chapter.py "$(NAME)"
 
 bench: setup  ## Measure the helpers against their bare cost and their peers
 	@$(PYTHON) -m benchmarks

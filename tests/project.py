@@ -1,5 +1,6 @@
 """What several tests ask about the repository: its root, its configuration, its chapters."""
 
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -25,3 +26,17 @@ def is_notebook(page: Path) -> bool:
 def notebooks() -> list[Path]:
     """The .md of every page with code, in the contents or not."""
     return [page for page in sorted((ROOT / "book").glob("*.md")) if is_notebook(page)]
+
+
+def chapters() -> list[Path]:
+    """The .md of every page with code in a numbered part of the contents."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    listed = [ROOT / entry["file"] for part in toc["parts"] if part.get("numbered") for entry in part["chapters"]]
+    return [page for page in listed if is_notebook(page)]
+
+
+def files() -> list[Path]:
+    """What is committed or is about to be."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [path for name in listed.splitlines() if (path := ROOT / name).is_file()]

@@ -1,24 +1,16 @@
 """One address, small files, a complete table of contents."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
-from project import REPOSITORY, ROOT, notebooks, pages
+from project import REPOSITORY, ROOT, files, notebooks, pages
 
 OWNER, NAME = REPOSITORY.split("/")[-2:]
 HOSTS = r"github\.com|githubusercontent\.com|mybinder\.org/v2/gh|colab\.research\.google\.com/github"
 ADDRESS = re.compile(rf"(?:{HOSTS})/([\w.-]+/[\w.-]+?)(?=\.git\b|\.?(?:[^\w.-]|$))")
 SITE = re.compile(r"([\w-]+)\.github\.io/([\w-]+)")
 INSTALL = re.compile(r"git\+(https?://[^\s\"'@]+)")
-
-
-def files() -> list[Path]:
-    """What is committed or is about to be."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [path for name in listed.splitlines() if (path := ROOT / name).is_file()]
 
 
 def front_files() -> list[Path]:

@@ -1,0 +1,164 @@
+"""The shape of a chapter, as rules that each name what is wrong.
+
+A chapter is a page with code in a numbered part of the contents. `problems(text)` is empty for one that
+is in shape; CONTRIBUTING.md says the same in prose, and `book/_template/chapter.md` is an example.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from nbformat import NotebookNode
+from notebook_cache import read_myst_markdown_notebook
+from project import REPOSITORY
+
+LAST_SECTIONS = ["Where this differs from the paper", "Exercises", "Summary"]
+EXERCISES = ["Think", "Change", "Extend"]
+MOST_LINES = 30
+TIME = r"(a|two|three|four|five|six|seven|eight|nine|ten|twenty|thirty) (seconds?|minutes?)"
+RUNTIME = re.compile(rf"Running this notebook takes about {TIME} on (one core|two cores) and \d+ GB of memory\b")
+SETUP = re.compile(
+    r"try:\n    import helpers\n"
+    r"except ModuleNotFoundError:  # on Colab; elsewhere the book's environment has it\n"
+    r'    %pip install -q (?:git\+URL|"spectral-evolution\[\w+\] @ git\+URL")'.replace("URL", re.escape(REPOSITORY))
+)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """The text of a .md, as a reader of its source sees it."""
+
+    text: str
+
+    @cached_property
+    def cells(self) -> list[NotebookNode]:
+        return [cell for cell in read_myst_markdown_notebook(self.text).cells if cell.cell_type == "code"]
+
+    @cached_property
+    def prose(self) -> str:
+        """Without front matter and code cells."""
+        body = re.sub(r"\A---\n.*?\n---\n", "", self.text, flags=re.S)
+        return re.sub(r"^```\{code-cell\}.*?^```$", "", body, flags=re.S | re.M)
+
+    @cached_property
+    def paragraphs(self) -> list[str]:
+        return [part.strip() for part in re.split(r"\n\s*\n", self.prose) if part.strip()]
+
+    @cached_property
+    def goals(self) -> str:
+        """The box in front: what is learned, what must be known, which claim is tested."""
+        box = re.search(r"^```\{admonition\} In this chapter\n:class: tip\n(.*?)^```$", self.prose, re.S | re.M)
+        return box.group(1) if box else ""
+
+    @cached_property
+    def code(self) -> str:
+        return "\n".join(cell.source for cell in self.cells)
+
+
+def problems(text: str) -> list[str]:
+    """What is out of shape, in words; empty if nothing is."""
+    chapter = Chapter(text)
+    return [problem for rule in RULES for problem in rule(chapter)]
+
+
+def opening(chapter: Chapter) -> Iterator[str]:
+    first = [*chapter.paragraphs[:4], "", "", "", ""]
+    if not re.match(r"# \S", first[0]):
+        yield "opening: the first paragraph is not a title"
+    if not first[1].startswith("This chapter "):
+        yield "opening: no sentence 'This chapter ...' below the title"
+    if not RUNTIME.match(first[2]):
+        yield f"opening: the third paragraph does not match '{RUNTIME.pattern}'"
+    if not first[3].startswith("```{admonition} In this chapter"):
+        yield "opening: no box 'In this chapter' after the runtime"
+
+
+def goals_box(chapter: Chapter) -> Iterator[str]:
+    goals = re.findall(r"^(\d)\. \S", chapter.goals, re.M)
+    if "You will learn\n" not in chapter.goals or goals != ["1", "2", "3"]:
+        yield "goals: the box has no three numbered goals under 'You will learn'"
+    for words in ("You need ", "The chapter tests ", "{doc}`notation`"):
+        if words not in chapter.goals:
+            yield f"goals: the box does not say '{words.strip()}'"
+
+
+def tested_claims(chapter: Chapter) -> Iterator[str]:
+    """Every chapter checks something, and the claims of the paper that it says it tests."""
+    if "claims.check(" not in chapter.code:
+        yield "claims: no call of claims.check"
+    named = re.search(r"The chapter tests [^.]*?\bclaims? ([\d, and]+) of the paper", chapter.goals)
+    if not named and "The chapter tests no claim of the paper" not in chapter.goals:
+        yield "claims: the box says neither 'tests ... claim N of the paper' nor 'tests no claim of the paper'"
+    for number in re.findall(r"\d", named.group(1) if named else ""):
+        if not re.search(rf"[\"']paper, claim {number}\b", chapter.code):
+            yield f"claims: the box names claim {number}, and no check has it as its source"
+
+
+def setup_cells(chapter: Chapter) -> Iterator[str]:
+    sources = [cell.source.strip() for cell in chapter.cells]
+    if not sources or not SETUP.fullmatch(sources[0]):
+        yield "set-up: the first cell is not that of the template"
+    if len(sources) < 2 or "from helpers import" not in sources[1] or "plots.use_theme()" not in sources[1]:
+        yield "set-up: the second cell does not import what the chapter needs and call plots.use_theme()"
+
+
+def parameters(chapter: Chapter) -> Iterator[str]:
+    found = [cell.source for cell in chapter.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(found) != 1:
+        yield f"parameters: {len(found)} cells are tagged `parameters`, expected one"
+        return
+    seeds = re.search(r"^seeds = (\[.*?\])", found[0], re.M)
+    if not seeds or len(ast.literal_eval(seeds.group(1))) < 3:
+        yield "parameters: no list `seeds` of three or more"
+
+
+def sections(chapter: Chapter) -> Iterator[str]:
+    headings = re.findall(r"^## (.+)$", chapter.prose, re.M)
+    if headings[-3:] != LAST_SECTIONS:
+        yield f"sections: the last three are {headings[-3:]}, expected {LAST_SECTIONS}"
+    summary = chapter.prose.split("\n## Summary\n")[-1]
+    if not re.search(r"^- \S", summary, re.M):
+        yield "sections: the summary has no list"
+
+
+def exercises(chapter: Chapter) -> Iterator[str]:
+    found = re.findall(r"^```\{exercise\}\n:label: (\S+)\n\n\*\*(\w+)\.\*\*", chapter.prose, re.M)
+    if [kind for _, kind in found] != EXERCISES:
+        yield f"exercises: {[kind for _, kind in found]} with a label and their kind in bold, expected {EXERCISES}"
+    for label, _ in found:
+        if not re.search(rf"^```\{{solution(-start)?\}} {label}\n:class: dropdown$", chapter.prose, re.M):
+            yield f"exercises: {label} has no folded solution"
+
+
+def figures(chapter: Chapter) -> Iterator[str]:
+    for cell in chapter.cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        name = figure.get("name", "")
+        first = cell.source.strip().partition("\n")[0]
+        if figure or "plt.subplots(" in cell.source:
+            if not re.match(r"fig-\w", name):
+                yield f"figures: no name fig-... at the cell '{first}'"
+            if len(figure.get("caption", "")) < 40:
+                yield f"figures: no caption, or a short one, at {name or first}"
+            if len(alternative(cell)) < 60:
+                yield f"figures: no alt text, or a short one, at {name or first}"
+
+
+def alternative(cell: NotebookNode) -> str:
+    """The text alternative of an image, or the one that an interactive figure is called with."""
+    inside = re.search(r"\balt=\(?\s*[\"'](.+?)[\"'],?$", cell.source, re.S | re.M)
+    return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") or (inside.group(1) if inside else "")
+
+
+def cell_sizes(chapter: Chapter) -> Iterator[str]:
+    for cell in chapter.cells:
+        lines = cell.source.strip().splitlines()
+        if len(lines) > MOST_LINES:
+            yield f"cells: {len(lines)} lines in the cell '{lines[0]}', expected at most {MOST_LINES}"
+
+
+RULES = (
+    opening, goals_box, tested_claims, setup_cells, parameters, sections, exercises, figures, cell_sizes,
+)  # fmt: skip
