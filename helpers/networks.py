@@ -4,7 +4,6 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from . import _checks, _random
