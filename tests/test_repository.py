@@ -4,12 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from project import REPOSITORY, ROOT, files, notebooks, pages
 
 OWNER, NAME = REPOSITORY.split("/")[-2:]
 HOSTS = r"github\.com|githubusercontent\.com|mybinder\.org/v2/gh|colab\.research\.google\.com/github"
 ADDRESS = re.compile(rf"(?:{HOSTS})/([\w.-]+/[\w.-]+?)(?=\.git\b|\.?(?:[^\w.-]|$))")
 SITE = re.compile(r"([\w-]+)\.github\.io/([\w-]+)")
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TEMPLATES = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.md"))
 INSTALL = re.compile(r"git\+(https?://[^\s\"'@]+)")
 
 
@@ -38,6 +41,31 @@ def test_citation_names_the_repository():
 
 def test_contents_list_every_page():
     assert sorted(pages()) == sorted(f"book/{page.stem}" for page in (ROOT / "book").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflow_pins_actions_and_calls_commands_that_exist(path):
+    jobs = yaml.safe_load(path.read_text())["jobs"].values()
+    steps = [step for job in jobs for step in job["steps"]]
+    used = [step["uses"] for step in steps if "uses" in step]
+    assert used and all(re.fullmatch(r"actions/[\w-]+@v\d+", action) for action in used)
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"\bmake (\w+)", "\n".join(step.get("run", "") for step in steps))) <= targets
+    assert all(job["timeout-minutes"] for job in jobs if len(job["steps"]) > 1)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_issue_template_has_what_github_asks_for(path):
+    front = yaml.safe_load(path.read_text().split("---\n")[1])
+    assert set(front) == {"name", "about", "labels"} and all(front.values())
+
+
+def test_versions_of_the_hooks_are_those_of_the_book():
+    """jupytext writes what the pair check compares."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    pins = {pin for hook in hooks for pin in hook["additional_dependencies"]}
+    assert all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in pins)
+    assert {pin for pin in pins if pin.startswith("jupytext")} <= set((ROOT / "requirements.txt").read_text().split())
 
 
 def test_no_file_is_large():
