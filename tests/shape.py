@@ -22,7 +22,7 @@ RUNTIME = re.compile(rf"Running this notebook takes about {TIME} on (one core|tw
 SETUP = re.compile(
     r"try:\n    import helpers\n"
     r"except ModuleNotFoundError:  # on Colab; elsewhere the book's environment has it\n"
-    r'    %pip install -q (?:git\+URL|"spectral-evolution\[\w+\] @ git\+URL")'.replace("URL", re.escape(REPOSITORY))
+    r'    %pip install -q (?:git\+URL|"spectral-evolution\[[\w,]+\] @ git\+URL")'.replace("URL", re.escape(REPOSITORY))
 )
 
 
