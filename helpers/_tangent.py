@@ -53,7 +53,7 @@ def numbers(outputs: str | int, k: int) -> Tensor:
     return torch.tensor([outputs])
 
 
-def _readouts(chosen: Tensor, k: int, at_once: int) -> Iterator[Tensor]:
+def readouts(chosen: Tensor, k: int, at_once: int) -> Iterator[Tensor]:
     """Readouts (c, k) with at most `at_once` rows; the Gram matrices of their gradients add up to the kernel."""
     if len(chosen) == 0:
         yield torch.full((1, k), 1 / math.sqrt(k), dtype=torch.float64)
@@ -101,7 +101,7 @@ def empirical_kernel(net: nn.Module, x: Inputs, outputs: str | int, forward: For
         blocks = _blocks(gradients, n, max(1, len(chosen)), memory)
         kernel = torch.zeros(n, n, dtype=gradients.dtype, device=gradients.device)
         strips = [slice(i, i + blocks.samples) for i in range(0, n, blocks.samples)]
-        for readout in _readouts(chosen, gradients.outputs, blocks.outputs):
+        for readout in readouts(chosen, gradients.outputs, blocks.outputs):
             readout = readout.to(kernel)
 
             def gather(strip: slice, readout: Tensor = readout) -> list[Factors]:
