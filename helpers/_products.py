@@ -85,6 +85,7 @@ def _flat(gradients: tuple[Tensor, ...]) -> Tensor:
 class Jacobian:
     """The jacobian J of the outputs (n, k) with respect to the leaves; its graph is kept."""
 
+    @torch.enable_grad()
     def __init__(self, function: Function, x: Inputs) -> None:
         self._leaves, self._split, self._outputs = function.leaves, function.split, function(x)
         if not self._outputs.requires_grad:
@@ -104,11 +105,14 @@ class Jacobian:
 
 
 class Curvature:
-    """The second derivative of a number with respect to the leaves; the graph of its gradient is kept."""
+    """The second derivative of a number made of the outputs with respect to the leaves; its gradient's graph is kept."""
 
-    def __init__(self, function: Function, value: Tensor) -> None:
+    @torch.enable_grad()
+    def __init__(self, function: Function, x: Inputs, value: Callable[[Tensor], Tensor]) -> None:
         self._leaves, self._split = function.leaves, function.split
-        self._gradient = torch.autograd.grad(value, self._leaves, create_graph=True, materialize_grads=True)
+        self._gradient = torch.autograd.grad(
+            value(function(x)), self._leaves, create_graph=True, materialize_grads=True
+        )
 
     def product(self, v: Tensor) -> Tensor:
         """(size,) -> (size,)."""

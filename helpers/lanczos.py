@@ -219,17 +219,16 @@ def alignment(operator, y, *, norm: float | None = None, probes: int = 10, seed:
     operator = _square(operator)
     size = operator.shape[0]
     y = _checks.array("y", y, size).double().cpu().numpy()
-    uncertain = 0.0
+    spread = 0.0
     if norm is None:
         rng = _random.stream("signs", seed)
         draws = (
             operator.matvec(rng.choice([-1.0, 1.0], size)) for _ in range(_checks.integer("probes", probes, least=2))
         )
         squares = np.array([image @ image for image in draws])
-        norm = math.sqrt(squares.mean())
-        uncertain = float(squares.std(ddof=1)) / math.sqrt(len(squares)) / (2 * max(norm, 1e-300) ** 2)
+        norm, spread = math.sqrt(squares.mean()), float(squares.std(ddof=1)) / math.sqrt(len(squares))
     scale = _checks.real("norm", norm) * float(y @ y)
     if scale == 0:
         raise ValueError("operator, y: got zeros only, expected a kernel and labels that are not all zero")
     value = float(y @ operator.matvec(y)) / scale
-    return Alignment(value, abs(value) * uncertain)
+    return Alignment(value, abs(value) * spread / (2 * norm**2))

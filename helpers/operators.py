@@ -193,7 +193,8 @@ def hessian_operator(
     n = len(y)
 
     def make(some: slice) -> Curvature:
-        return Curvature(function, loss(function(rows(x, some)), y[some]) * (len(y[some]) / n))
+        share = len(y[some]) / n
+        return Curvature(function, rows(x, some), lambda outputs: share * loss(outputs, y[some]))
 
     blocks = Blocks(n, function.bytes(x), memory, make)
     return operator(function.size, y, lambda v: sum(block.product(v) for _, block in blocks))
