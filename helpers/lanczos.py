@@ -39,7 +39,9 @@ def _square(operator) -> LinearOperator:
     return operator
 
 
-def top_eigenvalues(operator, k: int = 1, *, start=None, tolerance: float = 1e-6, seed: int = 0) -> Eigenpairs:
+def top_eigenvalues(
+    operator, k: int = 1, *, start=None, basis: int | None = None, tolerance: float = 1e-6, seed: int = 0
+) -> Eigenpairs:
     """The k largest eigenvalues and their eigenvectors, by scipy's `eigsh` (ARPACK).
 
     Parameters
@@ -47,6 +49,8 @@ def top_eigenvalues(operator, k: int = 1, *, start=None, tolerance: float = 1e-6
     operator : symmetric, a LinearOperator (size, size) or an array.
     k : below size.
     start : (size,), a guess at the top eigenvector, which saves products; by default random from `seed`.
+    basis : vectors (size,) that are kept, from k + 2 to size; by default 2 k + 1 or 20, whichever is more. At least as many
+        products are made, so few are enough with a good start.
     tolerance : relative error of the values. Products in float32 carry about 1e-7 of the largest eigenvalue.
 
     Raises
@@ -64,7 +68,9 @@ def top_eigenvalues(operator, k: int = 1, *, start=None, tolerance: float = 1e-6
         start = _random.stream("lanczos", seed).standard_normal(size)
     start = _checks.array("start", start, size).double().cpu().numpy()
     tolerance = _checks.real("tolerance", tolerance)
-    values, vectors = eigsh(operator, k, which="LA", v0=start, tol=tolerance)
+    if basis is not None and not k + 2 <= _checks.integer("basis", basis) <= size:
+        raise ValueError(f"basis: got {basis}, expected {k + 2} to {size}")
+    values, vectors = eigsh(operator, k, which="LA", v0=start, ncv=basis, tol=tolerance)
     order = np.argsort(values)[::-1]
     return Eigenpairs(values[order], vectors[:, order])
 

@@ -42,6 +42,9 @@ def test_a_good_start_saves_products():
     start = lanczos.top_eigenvalues(cold).vectors[:, 0]
     value = lanczos.top_eigenvalues(warm, start=start).values[0]
     assert len(few) < len(many)
+    fewer = counted(matrix)
+    lanczos.top_eigenvalues(fewer[0], start=start, basis=5)
+    assert len(fewer[1]) < 20 <= len(few)
     assert value == pytest.approx(np.linalg.eigvalsh(matrix + 1e-4 * np.diag(np.arange(300) / 300))[-1], rel=1e-6)
 
 
@@ -130,6 +133,8 @@ def test_bad_input_is_refused():
         lanczos.top_eigenvalues(matrix, 20)
     with pytest.raises(ValueError, match="start: got shape"):
         lanczos.top_eigenvalues(matrix, start=np.ones(19))
+    with pytest.raises(ValueError, match="basis: got 2, expected 3 to 20"):
+        lanczos.top_eigenvalues(matrix, basis=2)
     with pytest.raises(ValueError, match="steps: got 0"):
         lanczos.spectral_density(matrix, steps=0)
     with pytest.raises(ValueError, match="probes: got 1"):
