@@ -1,1 +1,1 @@
-"""Speed, as ratios against what it should be measured by: `python -m benchmarks`."""
+"""Speed, as ratios of times from one run: `python -m benchmarks` measures and renews the record in the book."""
