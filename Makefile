@@ -40,7 +40,7 @@ claims: setup  ## Check all claims with other seeds: SEEDS="31 32 33", CHAPTERS=
 chapter: setup  ## Start a chapter from the template: NAME=my_chapter
 	@$(PYTHON) book/_ext/new_chapter.py "$(NAME)"
 
-bench: setup  ## Measure the helpers against their bare cost and their peers
+bench: setup  ## Measure the speed against other packages and the bare cost, and renew the page of it
 	@$(PYTHON) -m benchmarks
 
 picture: execute  ## Renew the README's picture from the landing page

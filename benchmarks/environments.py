@@ -1,4 +1,4 @@
-"""Peers that need other versions than the book: an environment for each, and a process in it that waits for its turn."""
+"""Peers that need other versions than the book: an environment for each, a process in it that waits for its turn."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def _call(*command: str | Path) -> None:
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("WARNING", "[notice]"))]
-    return lines[-1].strip() if lines else "it stopped without a word"
+    return lines[-1].strip().replace('"', "'").replace("\\", "/") if lines else "it stopped without a word"
 
 
 class Peer(Side):
@@ -57,7 +57,10 @@ class Peer(Side):
         np.savez(Path(self._folder.name) / "given.npz", **arrays)
         self._process = subprocess.Popen(
             [str(python), str(SCRIPTS / f"{script}.py"), self._folder.name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
         )
         self.note = self._answer()
 

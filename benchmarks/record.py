@@ -21,7 +21,8 @@ CELL = re.compile(r'(?<=\nmachine = )"[^"\n]*"\nrecord = """\\\n.*?"""', re.DOTA
 def machine(threads: int) -> str:
     """This machine in words."""
     cores = f"{os.cpu_count()} cores of a {platform.machine()} processor with {torch.backends.cpu.get_cpu_capability()}"
-    return f"{cores}, {threads} of them used, {platform.system()}, Python {platform.python_version()}, torch {torch.__version__}"
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{cores}, {threads} of them used, {platform.system()}, {versions}"
 
 
 def text(rows: Iterable[dict[str, object]]) -> str:
@@ -39,4 +40,5 @@ def write(rows: Iterable[dict[str, object]], words: str) -> None:
 
 def read() -> pd.DataFrame:
     """The rows that stand in the page."""
-    return pd.read_csv(io.StringIO(CELL.search(PAGE.read_text()).group().split('"""')[1].removeprefix("\\\n")))
+    cell = CELL.search(PAGE.read_text()).group()
+    return pd.read_csv(io.StringIO(cell.split('"""')[1].removeprefix("\\\n")))

@@ -14,7 +14,7 @@ import neural_tangents as nt
 import numpy as np
 from serve import serve
 
-FEW = 200  # samples on which the implementations compete
+FEW = 100  # samples on which the implementations compete
 
 
 def two_layers(p, x):
