@@ -25,16 +25,21 @@ class Side:
         pass
 
 
+LEAST = 0.05  # seconds that a measurement takes at least: a shorter function is called again
+
+
 class Timed(Side):
-    """A function of this process as a side."""
+    """A function of this process as a side; the seconds of one call, on average over calls for `LEAST` seconds."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self.function = function
 
     def __call__(self) -> float:
-        start = time.perf_counter()
-        self.result = self.function()
-        return time.perf_counter() - start
+        start, calls, elapsed = time.perf_counter(), 0, 0.0
+        while elapsed < LEAST:
+            self.result = self.function()
+            calls, elapsed = calls + 1, time.perf_counter() - start
+        return elapsed / calls
 
 
 class Ratio(NamedTuple):
