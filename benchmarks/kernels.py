@@ -80,5 +80,5 @@ def cases() -> list[Case]:
         case("four layers", *func, perceptron, inputs(500, 784), 3),
         case("convolutions", *func, convolutions, inputs(*images), 6),
         case("convolutions, 10 outputs", *func, lambda: convolutions(10), inputs(*images), 4),
-        case("convolutions, 128 hidden units, 10 outputs", *func, hidden_units, inputs(200, *IMAGE), 4),
+        case("convolutions, hidden layer", *func, hidden_units, inputs(200, *IMAGE), 4),
     ]
