@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -149,6 +149,17 @@ def _trainable(net: nn.Module, train_readout: bool) -> list[nn.Parameter]:
     return trained
 
 
+def _evaluation_times(evaluations: int | Iterable[int], steps: int) -> frozenset[int]:
+    """The steps at which the network is looked at; where there are any, the start is among them."""
+    if isinstance(evaluations, Iterable):
+        times = frozenset(_checks.integer("evaluations", step, least=0) for step in evaluations)
+        if max(times, default=0) > steps:
+            raise ValueError(f"evaluations: got step {max(times)}, expected at most the {steps} steps of the training")
+        return times | {0}
+    evaluations = _checks.integer("evaluations", evaluations, least=0)
+    return frozenset(range(0, steps, max(1, steps // evaluations))) if evaluations else frozenset()
+
+
 @torch.enable_grad()
 def train(
     net: nn.Module,
@@ -160,7 +171,7 @@ def train(
     epochs: int = 100,
     train_readout: bool = True,
     until_loss: float | None = None,
-    evaluations: int = 20,
+    evaluations: int | Iterable[int] = 20,
     seed: int = 0,
     progress: bool = False,
     on_evaluation: Callable[[int, nn.Module], None] | None = None,
@@ -181,7 +192,8 @@ def train(
     until_loss : stop as soon as the training loss is at or below it. Full batch looks at every step, at no cost;
         mini-batches look at the full training loss after every epoch.
     evaluations : rows of the history are spread evenly over this many points in time, the start and the end besides;
-        0 evaluates nothing, for networks with which that costs more than training.
+        0 evaluates nothing, for networks with which that costs more than training. Or the steps themselves, each
+        between 0 and the number of steps; the start and the end are evaluated besides.
     seed : of the shuffles. The same seed gives the same run bit for bit on one machine.
     progress : show a bar.
     on_evaluation : called as on_evaluation(step, network) at every row of the history, the start included.
@@ -195,8 +207,7 @@ def train(
     TrainingDiverged : the loss is not finite; it carries the step, the last finite loss and the history.
     ValueError, TypeError : an argument out of range, an unknown optimizer or option, data that do not fit the network.
     """
-    epochs, evaluations = _checks.integer("epochs", epochs), _checks.integer("evaluations", evaluations, least=0)
-    lr, n = _checks.real("lr", lr, positive=True), len(data.y)
+    epochs, lr, n = _checks.integer("epochs", epochs), _checks.real("lr", lr, positive=True), len(data.y)
     size = n if batch_size is None else _checks.integer("batch_size", batch_size)
     if size > n:
         raise ValueError(f"batch_size: got {size}, expected at most the {n} training samples")
@@ -214,14 +225,14 @@ def train(
 
     per_epoch = math.ceil(n / size)
     steps, batches = epochs * per_epoch, _batches(data, size, seed)
-    every = max(1, steps // evaluations) if evaluations else steps
+    times = _evaluation_times(evaluations, steps)
     recorder = _Recorder(after, data, per_epoch, on_evaluation)
     for step in tqdm(range(steps), disable=not progress, leave=False, desc="steps"):
         x, y = next(batches)
         objective = loss(after(x), y)
         value = recorder.see(step, objective.item())
         full = value if size == n else None  # the training loss, where it is known
-        if (evaluations and step % every == 0) or (full is None and until_loss is not None and step % per_epoch == 0):
+        if step in times or (full is None and until_loss is not None and step % per_epoch == 0):
             full = recorder.record(step, full)
         if full is not None and full <= target:
             steps = step
@@ -229,6 +240,6 @@ def train(
         engine.zero_grad()
         objective.backward()
         engine.step()
-    if evaluations and (not recorder.rows or recorder.rows[-1]["step"] != steps):
+    if times and (not recorder.rows or recorder.rows[-1]["step"] != steps):
         recorder.record(steps)
     return Run(before, after, recorder.frame)

@@ -88,6 +88,20 @@ def test_history_matches_the_networks(problem):
     assert run.test_r2 == frame["test_r2"].iloc[-1]
 
 
+@pytest.mark.parametrize("batch_size, steps", [(None, 17), (10, 68)])
+def test_evaluation_at_chosen_steps(problem, batch_size, steps):
+    net, d = problem
+    seen = {}
+    options = dict(lr=0.5, batch_size=batch_size, seed=3)
+    run = training.train(
+        net, d, epochs=17, evaluations=[1, 12, 5], on_evaluation=lambda step, n: seen.update({step: n.weight.clone()}), **options
+    )
+    assert run.history["step"].tolist() == [*seen] == [0, 1, 5, 12, steps]
+    assert torch.equal(run.after.weight, training.train(net, d, epochs=17, evaluations=1, **options).after.weight)
+    if batch_size is None:  # 12 steps are what a run of 12 epochs ends with
+        assert torch.equal(seen[12], training.train(net, d, epochs=12, **options).after.weight)
+
+
 @pytest.mark.parametrize("batch_size", [None, 10])
 def test_stop_rule(problem, batch_size):
     net, d = problem
@@ -139,6 +153,8 @@ def test_labels_with_nan_end_at_once(problem):
         ("batch_size", {"batch_size": 0}, ValueError),
         ("batch_size", {"batch_size": 41}, ValueError),
         ("evaluations", {"evaluations": -1}, ValueError),
+        ("evaluations", {"evaluations": [0, 10**6]}, ValueError),
+        ("evaluations", {"evaluations": [0.5]}, TypeError),
         ("until_loss", {"until_loss": -1}, ValueError),
         ("options", {"momentun": 0.9}, TypeError),
     ],

@@ -1,0 +1,22 @@
+"""Figures a reader can move: every state is drawn in Python, the page only swaps what is drawn.
+
+The HTML stands on its own: no library, no request, sliders that the keyboard moves, and without JavaScript the first
+state and a table of all of them.
+"""
+
+from .evolution import Training, evolution
+from .histograms import Frame, explorer, frame
+from .phases import Point, phase_diagram
+from .power_laws import distances, tail_explorer
+
+__all__ = [
+    "Frame",
+    "Point",
+    "Training",
+    "distances",
+    "evolution",
+    "explorer",
+    "frame",
+    "phase_diagram",
+    "tail_explorer",
+]

@@ -1,0 +1,89 @@
+"""Spectra through training: one slider of time, one panel for each training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _checks
+from ..laws import Law
+from ..plots import BLACK, GRAY
+from ._drawing import Axes, area, histogram, path
+from ._page import Panel, figure
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training, seen at several times.
+
+    Attributes
+    ----------
+    title : its name.
+    spectra : one (m,) spectrum per time; the first is that of the start.
+    notes : one sentence with the numbers of each time.
+    edges : (bins + 1,) of the histograms and range of the horizontal axis.
+    ylim, ticks : of the axes.
+    color : of the outline of the spectrum.
+    log : both axes logarithmic.
+    """
+
+    title: str
+    spectra: Sequence[Sequence[float]]
+    notes: Sequence[str]
+    edges: Sequence[float]
+    ylim: tuple[float, float]
+    ticks: Sequence[float]
+    color: str
+    log: bool = False
+
+
+def evolution(
+    name: str, trainings: Sequence[Training], times: Sequence[str], *, law: Law, xlabel: str, alt: str
+) -> str:
+    """HTML of spectra through training; show it with `IPython.display.HTML`.
+
+    Every panel has the start in gray, the law of the start as a black line, the spectrum at the time of the slider as
+    a colored outline and an arrow at its largest value.
+
+    Parameters
+    ----------
+    name : identifier of the figure, unique on its page: letters, digits and hyphens.
+    trainings : one panel each.
+    times : how the places of the slider read, as many as each training has spectra.
+    law : in the units of the spectra.
+    xlabel : of all panels.
+    alt : what a panel shows, for readers who do not see it; its title is put in front.
+
+    Raises
+    ------
+    ValueError : spectra or notes that are not as many as the times; values that are not finite; as in `explorer`.
+    """
+    places = range(len(times))
+    for training in trainings:
+        for part in ("spectra", "notes"):
+            if len(getattr(training, part)) != len(times):
+                raise ValueError(f"{part}: got {len(getattr(training, part))}, expected one for each of {len(times)} times")
+    panels = [_panel(training, law, xlabel, f"{training.title}. {alt}") for training in trainings]
+    return figure(name, {"time": places}, panels, texts={(k,): [times[k]] for k in places})
+
+
+def _panel(training: Training, law: Law, xlabel: str, alt: str) -> Panel:
+    edges, limits = np.asarray(training.edges), (training.edges[0], training.edges[-1])
+    axes = Axes(limits, training.ylim, training.log, training.log, width=340, height=230, title=training.title)
+    spectra = [_checks.array("spectra", values, None).double().cpu().numpy() for values in training.spectra]
+    x = np.geomspace(*limits, 200) if training.log else np.linspace(*limits, 200)
+    density = law.density(x)
+    yticks = [10.0**k for k in range(-4, 1) if training.ylim[0] <= 10.0**k <= training.ylim[1]] if training.log else ()
+    still = (
+        area(axes.bars(edges, histogram(spectra[0], edges)), GRAY)
+        + path(axes.line(x, np.where(density > 0, density, np.nan)), BLACK, width=1.4)
+        + axes.frame(training.ticks, xlabel, "" if training.log else "density", yticks)
+    )
+    moving = {
+        (k,): (
+            path(axes.bars(edges, histogram(values, edges)), training.color, kind="outline"),
+            axes.marks([(float(values.max()), "largest")]),
+        )
+        for k, values in enumerate(spectra)
+    }
+    return Panel(axes, alt, still, moving, {(k,): note for k, note in enumerate(training.notes)})
