@@ -1,42 +1,139 @@
-"""The figures that a reader can move: by keyboard, and without JavaScript as a still picture."""
+"""The figures that a reader can move: by keyboard and by pointer, on paper, and without JavaScript as still pictures."""
 
 import re
 
 import pytest
 from project import ROOT
 
-PAGES = [page for page in (ROOT / "book").glob("*.md") if "interactive.explorer(" in page.read_text()]
+CALL = re.compile(r"^ *interactive\.(explorer|evolution|phase_diagram|tail_explorer)\(", re.MULTILINE)
+PAGES = {path.stem: CALL.findall(path.read_text()) for path in sorted((ROOT / "book").glob("*.md"))}
+PAGES = {name: calls for name, calls in PAGES.items() if calls}
+MEGABYTE = 1e6
+
+on_every_page = pytest.mark.parametrize("name", PAGES)
+
+
+@pytest.fixture
+def page(browser, site, name):
+    page = browser.new_page()
+    page.goto(f"{site}/book/{name}.html")
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def still_page(browser, site, name):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/book/{name}.html")
+    yield page
+    context.close()
 
 
 def explorers(page):
     return page.locator(".explorer").all()
 
 
-@pytest.mark.parametrize("source", PAGES, ids=lambda path: path.stem)
-def test_sliders_move_by_keyboard(browser, site, source):
-    page = browser.new_page()
-    page.goto(f"{site}/book/{source.stem}.html")
-    assert explorers(page)
-    for explorer in explorers(page):
-        for slider in explorer.locator("input[type=range]").all():
-            at_end = slider.input_value() == slider.get_attribute("max")
-            before = explorer.locator(".bars").get_attribute("d"), explorer.locator(".note").text_content()
-            shown = slider.get_attribute("aria-valuetext")
-            slider.focus()
-            page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
-            after = explorer.locator(".bars").get_attribute("d"), explorer.locator(".note").text_content()
-            assert before[0] != after[0] and before[1] != after[1]
-            assert slider.get_attribute("aria-valuetext") != shown
-    page.close()
+def drawing(explorer):
+    return [svg.inner_html() for svg in explorer.locator("svg").all()]
 
 
-@pytest.mark.parametrize("source", PAGES, ids=lambda path: path.stem)
-def test_still_picture_without_javascript(browser, site, source):
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(f"{site}/book/{source.stem}.html")
+def notes(explorer):
+    return explorer.locator(".note").all_text_contents()
+
+
+def test_the_book_has_all_four_kinds():
+    assert {call for calls in PAGES.values() for call in calls} == {
+        "explorer",
+        "evolution",
+        "phase_diagram",
+        "tail_explorer",
+    }
+
+
+@on_every_page
+def test_controls_move_by_keyboard(page, name):
+    assert len(explorers(page)) == len(PAGES[name])
     for explorer in explorers(page):
-        assert len(explorer.locator(".bars").get_attribute("d")) > 100
-        assert re.search(r"\d", explorer.locator(".note").text_content())
-        assert len(explorer.locator("svg").get_attribute("aria-label")) > 20
-    context.close()
+        for control in explorer.locator("input[type=range], select").all():
+            last = control.evaluate("e => e.value === (e.max ?? String(e.length - 1))")
+            before = drawing(explorer), notes(explorer)
+            read = control.get_attribute("aria-valuetext")
+            control.focus()
+            page.keyboard.press("ArrowUp" if last else "ArrowDown") if read is None else page.keyboard.press(
+                "ArrowLeft" if last else "ArrowRight"
+            )
+            assert drawing(explorer) != before[0] and notes(explorer) != before[1]
+            assert control.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+            if read is not None:
+                assert control.get_attribute("aria-valuetext") != read
+                assert control.locator("+ output").text_content() == control.get_attribute("aria-valuetext")
+
+
+@on_every_page
+def test_every_note_is_also_in_the_table(page, name):
+    for explorer in explorers(page):
+        cells = explorer.locator("td").all_text_contents()
+        control = explorer.locator("input").first
+        control.focus()
+        for key in ("Home", "ArrowRight", "End"):
+            page.keyboard.press(key)
+            assert set(notes(explorer)) <= set(cells)
+
+
+@pytest.mark.parametrize("name", [name for name, calls in PAGES.items() if "phase_diagram" in calls])
+def test_a_pointer_on_the_phase_diagram_shows_the_spectrum_there(page, name):
+    explorer = page.locator(".explorer", has=page.locator("[data-state]"))
+    fields = explorer.locator("[data-state]")
+    seen = set()
+    for k in (0, fields.count() // 2, fields.count() - 1):
+        fields.nth(k).hover()
+        sliders = explorer.locator("input").all()
+        at = [int(slider.input_value()) for slider in sliders]
+        index = 0
+        for place, slider in zip(at, sliders):
+            index = index * (int(slider.get_attribute("max")) + 1) + place
+        assert index == k
+        texts = [slider.get_attribute("aria-valuetext") for slider in sliders]
+        assert re.match(rf"Batches of {texts[0]}, {texts[1]} times .*, seed {texts[2]}:", notes(explorer)[0])
+        seen.add((drawing(explorer)[1], *notes(explorer)))
+    assert len(seen) == 3
+
+
+@on_every_page
+def test_still_picture_and_table_without_javascript(still_page, name):
+    for explorer in explorers(still_page):
+        for svg in explorer.locator("svg").all():
+            assert svg.is_visible() and len(svg.get_attribute("aria-label")) > 20
+            assert svg.locator("path").count() > 3
+        assert all(re.search(r"\d", note) for note in notes(explorer))
+        assert not explorer.locator(".controls").is_visible()
+        assert "stands still" in explorer.inner_text()
+        explorer.locator("summary").click()
+        rows = explorer.locator("tbody tr")
+        assert rows.first.is_visible() and rows.count() >= 8
+        assert set(notes(explorer)) <= set(explorer.locator("td").all_text_contents())
+
+
+@on_every_page
+def test_on_paper_the_state_stays_and_the_handles_go(page, name):
+    page.emulate_media(media="print")
+    for explorer in explorers(page):
+        assert not any(handle.is_visible() for handle in explorer.locator("input").all())
+        assert all(part.is_visible() for part in explorer.locator("svg, .note, label").all())
+
+
+@on_every_page
+def test_page_stays_on_a_phone_and_on_white(browser, site, name):
+    with browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(f"{site}/book/{name}.html")
+        for explorer in explorers(page):
+            assert explorer.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"
+            for part in explorer.locator("svg, input, select").all():
+                box = part.bounding_box()
+                assert 0 <= box["x"] and box["x"] + box["width"] <= 390
+                if part.evaluate("e => e.localName") == "svg":  # its text is 15 of its units
+                    assert 15 * box["width"] / float(part.get_attribute("viewBox").split()[2]) > 8
+                else:
+                    assert box["height"] >= 24

@@ -48,14 +48,19 @@ class Axes:
         return f"M{self.across(edges[0]):.1f} {floor:.1f}{steps}V{floor:.1f}Z"
 
     def line(self, x: Sequence[float], y: Sequence[float]) -> str:
-        """Path data of a curve; it breaks at NaN and outside of the horizontal axis."""
-        pieces, pen = [], "M"
+        """Path data of a curve; it breaks at NaN and outside of the horizontal axis.
+
+        Points less than half a unit from the one drawn before are left out: nobody sees them.
+        """
+        pieces, last = [], None
         for a, b in zip(x, y):
             if not (np.isfinite(b) and self.xlim[0] <= a <= self.xlim[1]):
-                pen = "M"
+                last = None
                 continue
-            pieces.append(f"{pen}{self.across(a):.1f} {self.up(b):.1f}")
-            pen = "L"
+            here = self.across(a), self.up(b)
+            if last is None or math.dist(here, last) >= 0.5:
+                pieces.append(f"{'M' if last is None else 'L'}{here[0]:.1f} {here[1]:.1f}")
+                last = here
         return "".join(pieces)
 
     def marks(self, marks: Sequence[tuple[float, str]]) -> str:

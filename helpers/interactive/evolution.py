@@ -62,7 +62,9 @@ def evolution(
     for training in trainings:
         for part in ("spectra", "notes"):
             if len(getattr(training, part)) != len(times):
-                raise ValueError(f"{part}: got {len(getattr(training, part))}, expected one for each of {len(times)} times")
+                raise ValueError(
+                    f"{part}: got {len(getattr(training, part))}, expected one for each of {len(times)} times"
+                )
     panels = [_panel(training, law, xlabel, f"{training.title}. {alt}") for training in trainings]
     return figure(name, {"time": places}, panels, texts={(k,): [times[k]] for k in places})
 

@@ -1,5 +1,6 @@
 """A phase diagram whose every point shows the spectrum that its run has left."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -93,25 +94,31 @@ def _map(controls: Mapping, points: Mapping[tuple, Point], looks: Mapping, alt: 
         for y in up
         for k, s in enumerate(seeds)
     }
-    still, below = [_legend(looks)], axes.up(0)
-    for k, (x, y) in enumerate(curves):
-        still.append(path(axes.line(x, y), BLACK, width=1.2, dash="2 3" if k else ""))
+    lines = [path(axes.line(x, y), BLACK, width=1.2, dash="2 3" if k else "") for k, (x, y) in enumerate(curves)]
+    runs = []
     for phase, (color, shape) in looks.items():
         drawn = [places[s] for s, point in points.items() if point.phase == phase and s in places]
         data = "".join(SHAPES[shape].format(x=f"{x:.1f}", y=f"{y:.1f}") for x, y in drawn)
-        still.append(path(data, color) if shape == "cross" else area(data, color))
-    heights = sorted({y for _, y in places.values()})
-    borders = [0, *[(a + b) / 2 for a, b in zip(heights, heights[1:])], below]
-    for k, (x, y) in enumerate(places.values()):
-        row = heights.index(y)
-        still.append(
-            f'<rect data-state="{k}" x="{x - SIDE / 2:.1f}" y="{borders[row]:.1f}" width="{SIDE}"'
-            f' height="{borders[row + 1] - borders[row]:.1f}" fill="none" pointer-events="all"/>'
-        )
-    yticks = np.arange(0, max(up) + 0.1, 0.5)
+        runs.append(path(data, color) if shape == "cross" else area(data, color))
+    frame = axes.frame(across, xlabel, ylabel, np.arange(0, max(up) + 0.1, 0.5))
+    still = "".join([frame, _legend(looks), *lines, *runs, _fields(list(places.values()), axes.up(0))])
     ring = '<circle cx="{:.1f}" cy="{:.1f}" r="7" fill="none" stroke="{}" stroke-width="2"/>'
     moving = {state: (ring.format(*place, BLACK),) for state, place in places.items() if state in points}
-    return Panel(axes, alt, axes.frame(across, xlabel, ylabel, yticks) + "".join(still), moving, {})
+    return Panel(axes, alt, still, moving, {})
+
+
+def _fields(places: Sequence[tuple[float, float]], below: float) -> str:
+    """What a pointer meets: one invisible field for each run, in the order of the states."""
+    heights = sorted({y for _, y in places})
+    borders = [0, *[(a + b) / 2 for a, b in itertools.pairwise(heights)], below]
+    fields = []
+    for k, (x, y) in enumerate(places):
+        top, bottom = borders[heights.index(y)], borders[heights.index(y) + 1]
+        fields.append(
+            f'<rect data-state="{k}" x="{x - SIDE / 2:.1f}" y="{top:.1f}" width="{SIDE}" height="{bottom - top:.1f}"'
+            ' fill="none" pointer-events="all"/>'
+        )
+    return "".join(fields)
 
 
 def _legend(looks: Mapping[str, tuple[str, str]]) -> str:
@@ -130,16 +137,16 @@ def _spectra(
 ) -> Panel:
     axes = Axes((edges[0], edges[-1]), ylim, width=340, height=300, title="spectrum at the end")
     alt = "Histogram of the singular values at the end of the run that is chosen, with the law of the start as a line."
+    theory = path(axes.line(*curve(law, edges)), BLACK, width=1.4)
     moving, notes = {}, {}
     for state, point in points.items():
         notes[state] = point.note
         if not len(point.values):
-            moving[state] = ("", text(200, 150, "no spectrum: the loss is not finite", color=VERMILLION))
+            moving[state] = ("", theory, text(200, 150, "no spectrum: the loss is not finite", color=VERMILLION))
             continue
         values = _checks.array("values", point.values, None).double().cpu().numpy()
         bars = area(axes.bars(edges, histogram(np.minimum(values, edges[-1]), edges)), GRAY)
         top = float(values.max())
         name = "largest" if top <= edges[-1] else f"largest, {top:.3g}, beyond"
-        moving[state] = (bars, axes.marks([(top, name)]))
-    still = path(axes.line(*curve(law, edges)), BLACK, width=1.4) + axes.frame(ticks, xlabel, "density")
-    return Panel(axes, alt, still, moving, notes)
+        moving[state] = (bars, theory, axes.marks([(top, name)]))
+    return Panel(axes, alt, axes.frame(ticks, xlabel, "density"), moving, notes)

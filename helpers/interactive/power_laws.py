@@ -34,7 +34,9 @@ def distances(values: Sequence[float]) -> list[PowerLaw]:
     values = _checks.array("values", values, None).double().cpu().numpy()
     starts = np.unique(values[values > 0])
     if len(starts) < 3:
-        raise ValueError(f"values: got {len(starts)} distinct positive values, expected at least 20 that are not all equal")
+        raise ValueError(
+            f"values: got {len(starts)} distinct positive values, expected at least 20 that are not all equal"
+        )
     return [fit_power_law(values, xmin=float(x), max_alpha=math.inf) for x in starts[:-2]]
 
 
