@@ -7,9 +7,8 @@ import sys
 import threading
 
 import pytest
-from project import ROOT
+from project import BUILD, ROOT
 
-BUILD = ROOT / "_build" / "html"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "

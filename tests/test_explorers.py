@@ -8,7 +8,6 @@ from project import ROOT
 CALL = re.compile(r"^ *interactive\.(explorer|evolution|phase_diagram|tail_explorer)\(", re.MULTILINE)
 PAGES = {path.stem: CALL.findall(path.read_text()) for path in sorted((ROOT / "book").glob("*.md"))}
 PAGES = {name: calls for name, calls in PAGES.items() if calls}
-MEGABYTE = 1e6
 
 on_every_page = pytest.mark.parametrize("name", PAGES)
 
@@ -59,10 +58,9 @@ def test_controls_move_by_keyboard(page, name):
             last = control.evaluate("e => e.value === (e.max ?? String(e.length - 1))")
             before = drawing(explorer), notes(explorer)
             read = control.get_attribute("aria-valuetext")
+            back, forth = ("ArrowUp", "ArrowDown") if read is None else ("ArrowLeft", "ArrowRight")
             control.focus()
-            page.keyboard.press("ArrowUp" if last else "ArrowDown") if read is None else page.keyboard.press(
-                "ArrowLeft" if last else "ArrowRight"
-            )
+            page.keyboard.press(back if last else forth)
             assert drawing(explorer) != before[0] and notes(explorer) != before[1]
             assert control.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
             if read is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from project import REPOSITORY, ROOT, is_notebook, pages
+from project import BUILD, REPOSITORY, ROOT, is_notebook, pages
 
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
@@ -58,6 +58,8 @@ class Seen:
     facts: dict
     axe: list[dict]
 
+
+PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 VIEWS = [View(*view) for view in itertools.product(pages(), WIDTHS, SCHEMES)]
 
@@ -135,3 +137,27 @@ def test_launch_buttons_open_files_of_the_repository(seen):
         assert "/".join(REPOSITORY.split("/")[-2:]) in link
         path = re.search(r"(?:blob/\w+|urlpath=lab/tree)/(.+)$", link).group(1)
         assert path.endswith(".ipynb") and (ROOT / path).is_file(), link
+
+
+def weight(page: str) -> int:
+    """Bytes of a page and its pictures; the theme and MathJax are the same for all pages and kept by the browser."""
+    text = (BUILD / f"{page}.html").read_bytes()
+    pictures = set(re.findall(rb'src="(?:\.\./)*(_images/[^"]+)"', text))
+    return len(text) + sum((BUILD / picture.decode()).stat().st_size for picture in pictures)
+
+
+@pytest.mark.parametrize("page", pages())
+def test_page_is_light(site, page):
+    assert weight(page) < 3e6
+
+
+def test_heaviest_pages_show_at_once(browser, site):
+    """The one time that a test looks at: a promise to readers, far above what is seen, and the best of five."""
+    for page in sorted(pages(), key=weight)[-3:]:
+        times = []
+        for _ in range(5):
+            with browser.new_context() as context:
+                tab = context.new_page()
+                tab.goto(f"{site}/{page}.html")
+                times.append(tab.evaluate(PAINT))
+        assert min(times) < 1500, page
