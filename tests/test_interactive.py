@@ -243,8 +243,9 @@ def agree(drawn, x, y):
 
 
 def test_every_place_of_the_slider_is_a_fit_of_the_sample():
-    shown = states(tail_page())
-    assert len(shown) == 60
+    page = tail_page()
+    shown = states(page)
+    assert len(shown) == 60 and page[page.index("<tbody>") :].count("<tr>") == 60
     for k, (label, values) in enumerate({"one": pareto(), "two": pareto(300, 1)}.items()):
         best = spectra.fit_power_law(values, max_alpha=math.inf)
         curve = interactive.distances(values)

@@ -60,22 +60,10 @@ def figure(
     ------
     ValueError : a malformed name, no control, a missing state, a start that no control has, a short text alternative.
     """
-    if not re.fullmatch(r"[A-Za-z][\w-]*", name):
-        raise ValueError(f"name: got {name!r}, expected letters, digits and hyphens, a letter first")
-    for panel in panels:
-        if len(panel.alt) < 20:
-            raise ValueError(f"alt: got {panel.alt!r}, expected a sentence that says what the figure shows")
-    states = list(itertools.product(*controls.values()))
-    missing = [state for state in states if any(state not in panel.moving for panel in panels)]
-    if not controls or missing:
-        raise ValueError(f"frames: got none for {missing[:3]}, expected one for every combination of slider values")
-    first = {label: (start or {}).get(label, values[0]) for label, values in controls.items()}
-    for label, value in first.items():
-        if value not in controls[label]:
-            raise ValueError(f"start: got {value!r} for {label}, expected one of {list(controls[label])}")
+    states = _states(name, controls, panels)
+    now = _start(controls, start or {})
     texts = texts or {state: [_text(value) for value in state] for state in states}
-    slots = {state: _slots(state, texts[state], panels) for state in states}
-    now = tuple(first.values())
+    slots = {state: _slots(texts[state], panels, state) for state in states}
     fragments = {text: k for k, text in enumerate(dict.fromkeys(itertools.chain(*slots.values())))}
     data = {
         "sizes": [len(values) for values in controls.values()],
@@ -92,11 +80,33 @@ def figure(
     )
 
 
+def _states(name: str, controls: Mapping[str, Sequence], panels: Sequence[Panel]) -> list[State]:
+    """All combinations of the controls, the last varying fastest, of a figure that is complete."""
+    if not re.fullmatch(r"[A-Za-z][\w-]*", name):
+        raise ValueError(f"name: got {name!r}, expected letters, digits and hyphens, a letter first")
+    for panel in panels:
+        if len(panel.alt) < 20:
+            raise ValueError(f"alt: got {panel.alt!r}, expected a sentence that says what the figure shows")
+    states = list(itertools.product(*controls.values()))
+    missing = [state for state in states if any(state not in panel.moving for panel in panels)]
+    if not controls or missing:
+        raise ValueError(f"frames: got none for {missing[:3]}, expected one for every combination of slider values")
+    return states
+
+
+def _start(controls: Mapping[str, Sequence], start: Mapping[str, object]) -> State:
+    first = {label: start.get(label, values[0]) for label, values in controls.items()}
+    for label, value in first.items():
+        if value not in controls[label]:
+            raise ValueError(f"start: got {value!r} for {label}, expected one of {list(controls[label])}")
+    return tuple(first.values())
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else f"{value:.3g}"
 
 
-def _slots(state: State, texts: Sequence[str], panels: Sequence[Panel]) -> list[str]:
+def _slots(texts: Sequence[str], panels: Sequence[Panel], state: State) -> list[str]:
     """All fragments of a state in the order of the page: values of the controls, then layers and note panel by panel."""
     slots = [html.escape(text) for text in texts]
     for panel in panels:
@@ -140,8 +150,10 @@ def _panel(panel: Panel, now: State) -> str:
 def _table(name: str, controls: Mapping, panels: Sequence[Panel], states: Sequence[State], texts: Mapping) -> str:
     """Every state as text: for readers without JavaScript, or without the picture."""
     told = [panel for panel in panels if panel.notes]
-    rows = {", ".join(texts[state]): [panel.notes[state] for panel in told] for state in states}
-    headers = [panel.axes.title or "what it shows" for panel in told]
-    frame = pd.DataFrame.from_dict(rows, orient="index", columns=headers)
+    frame = pd.DataFrame(
+        [[panel.notes[state] for panel in told] for state in states],
+        index=[", ".join(texts[state]) for state in states],
+        columns=[panel.axes.title or "what it shows" for panel in told],
+    )
     table = tables.html(frame, f"All states of the figure {name}.", corner=", ".join(controls))
     return f"<details><summary>All states as a table</summary>{table}</details>"
