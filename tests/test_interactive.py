@@ -97,6 +97,7 @@ def test_a_frame_holds_a_spectrum_and_its_law():
         ("frames", {"frames": dict(list(frames().items())[:-1])}),
         ("frames", {"sliders": {}}),
         ("start", {"start": {"ratio": 0.7}}),
+        ("start", {"start": {"ration": 0.5}}),
     ],
 )
 def test_bad_input_is_refused(name, changes):

@@ -95,6 +95,8 @@ def _states(name: str, controls: Mapping[str, Sequence], panels: Sequence[Panel]
 
 
 def _start(controls: Mapping[str, Sequence], start: Mapping[str, object]) -> State:
+    if not set(start) <= set(controls):
+        raise ValueError(f"start: got {list(start)}, expected labels among {list(controls)}")
     first = {label: start.get(label, values[0]) for label, values in controls.items()}
     for label, value in first.items():
         if value not in controls[label]:
