@@ -72,8 +72,7 @@ class Axes:
             anchor = "end" if x > self.width - 60 else "middle"
             shapes.append(
                 f'<path d="M{x:.1f} {y + 4:.1f}V{foot - 2:.1f}m-4 -7l4 7 4 -7" fill="none" stroke="{VERMILLION}"/>'
-                f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{VERMILLION}" stroke="white"'
-                f' stroke-width="4" paint-order="stroke">{html.escape(name)}</text>'
+                + text(x, y, name, anchor=anchor, color=VERMILLION, size=15)
             )
         return "".join(shapes)
 
@@ -119,7 +118,8 @@ def area(data: str, color: str) -> str:
 
 
 def text(x: float, y: float, words: str, *, anchor: str = "middle", color: str = BLACK, size: int = 13) -> str:
+    """Words with a white rim, readable on whatever is below."""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{color}">'
-        f"{html.escape(words)}</text>"
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{color}" stroke="white"'
+        f' stroke-width="4" paint-order="stroke">{html.escape(words)}</text>'
     )

@@ -141,5 +141,5 @@ def _note(fit: PowerLaw, best: PowerLaw, total: int) -> str:
     smallest = "the smallest" if fit is best else f"smallest {best.distance:.3f} at xmin {best.xmin:.3g}"
     return (
         f"xmin {fit.xmin:.3g}: {fit.tail_size} of {total} values in the tail, exponent α = {fit.alpha:.2f}, KS distance"
-        f" {fit.distance:.3f} ({smallest}); times √{fit.tail_size}: {fit.distance * math.sqrt(fit.tail_size):.2f}."
+        f" {fit.distance:.3f} ({smallest}), √{fit.tail_size} times the distance: {fit.distance * math.sqrt(fit.tail_size):.2f}."
     )
