@@ -50,7 +50,7 @@ links: execute  ## Check every link to the outside (needs the internet)
 	@$(VENV)/bin/jupyter-book build . --builder linkcheck
 
 clean:  ## Remove what was built; the virtual environment stays
-	rm -rf _build .pytest_cache
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache
 
 setup: $(READY)
 

@@ -43,7 +43,7 @@ def array(name: str, value: Any, *shape: int | None) -> Tensor:
         raise TypeError(f"{name}: got dtype {value.dtype}, expected real numbers")
     if not value.is_floating_point():
         value = value.to(torch.float64)
-    fits = value.ndim == len(shape) and all(s in (None, t) for s, t in zip(shape, value.shape))
+    fits = value.ndim == len(shape) and all(s in (None, t) for s, t in zip(shape, value.shape, strict=True))
     if not fits or value.numel() == 0:
         wanted = ", ".join("any" if s is None else str(s) for s in shape)
         raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected ({wanted}), not empty")

@@ -100,7 +100,7 @@ class Gradients:
         made = [torch.autograd.grad((y @ r).sum(), edges, retain_graph=True, allow_unused=True) for r in readout]
         gradients = {
             name: torch.stack([y.new_zeros(shape) if g is None else g for g in column], dim=1)
-            for (name, (_, shape, _)), column in zip(once.items(), zip(*made))
+            for (name, (_, shape, _)), column in zip(once.items(), zip(*made, strict=True), strict=True)
         }
         return {name: (once[name][0], g) for name, g in gradients.items()}
 
@@ -110,7 +110,7 @@ class Gradients:
         for i in range(_evaluation.count(x)):
             y = self._call(rows(x, slice(i, i + 1)))[0]
             found += [torch.autograd.grad(y @ r, leaves, retain_graph=True, materialize_grads=True) for r in readout]
-        return [torch.stack(g).unflatten(0, (-1, len(readout))) for g in zip(*found)]
+        return [torch.stack(g).unflatten(0, (-1, len(readout))) for g in zip(*found, strict=True)]
 
     def _all_samples(self, x: Inputs, readout: Tensor, names: list[str]) -> list[Tensor]:
         """The same by torch.func, all samples at once."""
@@ -135,7 +135,7 @@ class Gradients:
 
         self._refuse_mixing(x, y)
         captured = self._capture(x, readout)
-        exact = dict(zip(self._trained, self._each_sample(x, readout, list(self._trained))))
+        exact = dict(zip(self._trained, self._each_sample(x, readout, list(self._trained)), strict=True))
         self.layers = {k: m for k, m in self.layers.items() if k in captured and self._holds(k, *captured[k], exact)}
         try:
             found = self.factors(x, readout)

@@ -81,7 +81,7 @@ def add_gram(kernel: Tensor, left: Factors, right: Factors, memory: int) -> None
         for j in range(0, i + 1 if left is right else kernel.shape[1], side):
             block = kernel[i : i + side, j : j + side]
             total = None
-            for a, b in zip(left, right):
+            for a, b in zip(left, right, strict=True):
                 product = _inner(a[i : i + side], b[j : j + side])
                 total = product if total is None else total.mul_(product)
             if tokens > 1:

@@ -48,7 +48,7 @@ def save(folder: Path, task: Any, result: dict[str, float]) -> None:
     file = _file(folder, task)
     aside = file.with_suffix(f".{os.getpid()}")
     aside.write_text(json.dumps({"task": task, "result": result}), encoding="utf-8")
-    os.replace(aside, file)
+    aside.replace(file)
 
 
 def _file(folder: Path, task: Any) -> Path:

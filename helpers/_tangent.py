@@ -71,14 +71,14 @@ def _gather(gradients: Gradients, x: Inputs, readout: Tensor, at_once: int) -> l
     for i in range(0, n, at_once):
         some = gradients.factors(rows(x, slice(i, i + at_once)), readout)
         kept = kept or [tuple(f.new_empty(n, *f.shape[1:]) for f in item) for item in some]
-        for whole, part in zip(kept, some):
-            for target, source in zip(whole, part):
+        for whole, part in zip(kept, some, strict=True):
+            for target, source in zip(whole, part, strict=True):
                 target[i : i + at_once] = source
     return kept
 
 
 def _add(kernel: Tensor, left: list[Factors], right: list[Factors], memory: int) -> None:
-    for a, b in zip(left, right):
+    for a, b in zip(left, right, strict=True):
         _gram.add_gram(kernel, a, b, memory)
 
 

@@ -14,9 +14,7 @@ class ClaimFailed(AssertionError):
     """An observed value does not meet its claim."""
 
 
-def check(
-    name: str, value: Value, *, above: float | None = None, below: float | None = None, source: str
-) -> Value:
+def check(name: str, value: Value, *, above: float | None = None, below: float | None = None, source: str) -> Value:
     """Check that every observed value lies strictly between `above` and `below`, and record it.
 
     Parameters

@@ -13,7 +13,14 @@ from ._tweets import Tweets, tweets
 from .activations import Activation, normalized
 
 __all__ = [
-    "Dataset", "Tweets", "fetch_images", "from_images", "mnist", "one_hot", "teacher_student", "tweets",
+    "Dataset",
+    "Tweets",
+    "fetch_images",
+    "from_images",
+    "mnist",
+    "one_hot",
+    "teacher_student",
+    "tweets",
 ]
 
 
@@ -23,8 +30,8 @@ class Dataset:
 
     Attributes
     ----------
-    x, y : (n, d) and (n,), for training. Images may be (n, channels, height, width), classes (n, k), see `one_hot`; x may
-        be token numbers, which stay integers.
+    x, y : (n, d) and (n,), for training. Images may be (n, channels, height, width), classes (n, k), see `one_hot`; x
+        may be token numbers, which stay integers.
     x_test, y_test : (n_test, d) and (n_test,), drawn in the same way.
     directions : (d, k) orthonormal columns the labels depend on, or None where nobody knows them.
     name : a word for titles.
@@ -41,7 +48,9 @@ class Dataset:
         """The same data with every tensor moved as by `Tensor.to` (a device, a dtype); integers keep their dtype."""
         tensors = {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
         moved = {k: v.to(*args, **kwargs) for k, v in tensors.items()}
-        return replace(self, **{k: v if tensors[k].is_floating_point() else v.to(tensors[k].dtype) for k, v in moved.items()})
+        return replace(
+            self, **{k: v if tensors[k].is_floating_point() else v.to(tensors[k].dtype) for k, v in moved.items()}
+        )
 
 
 def teacher_student(
@@ -141,7 +150,9 @@ def from_images(
     classes = _checks.array("classes", classes, len(images))
     n_train = _checks.integer("n_train", n_train)
     if n_train >= len(images):
-        raise ValueError(f"n_train: got {n_train}, expected at most {len(images) - 1}, since {len(images)} images are there")
+        raise ValueError(
+            f"n_train: got {n_train}, expected at most {len(images) - 1}, since {len(images)} images are there"
+        )
     n_test = len(images) - n_train if n_test is None else _checks.integer("n_test", n_test)
     if n_train + n_test > len(images):
         raise ValueError(f"n_test: got {n_test}, expected at most {len(images) - n_train} of {len(images)} images")

@@ -98,7 +98,9 @@ def minilm(*, seed: int = 0) -> TextClassifier:
     except RuntimeError as error:  # tensors of another shape
         raise ValueError(f"{folder}: the weights do not fit the encoder ({error})") from error
     if found.missing_keys:
-        raise ValueError(f"{folder}: the weights lack {', '.join(found.missing_keys[:3])}; expected a whole BERT encoder")
+        raise ValueError(
+            f"{folder}: the weights lack {', '.join(found.missing_keys[:3])}; expected a whole BERT encoder"
+        )
     return TextClassifier(encoder, seed=seed)
 
 
@@ -127,8 +129,12 @@ def bert(
         raise ValueError(f"heads: got {heads}, expected a divisor of width = {width}")
     rng, (BertConfig, _) = _random.stream("encoder", seed), _transformers()
     config = BertConfig(
-        vocab_size=vocabulary, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads,
-        intermediate_size=4 * width, max_position_embeddings=length,
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        max_position_embeddings=length,
     )
     encoder = _encoder(config)
     with torch.no_grad():
@@ -183,7 +189,9 @@ def matrices(net: nn.Module) -> dict[tuple[int, str], Tensor]:
     named = dict(net.named_parameters())
     stems = [name.split("layer.0.")[0] + "layer." for name in named if "layer.0." in name]
     if not stems:
-        raise ValueError(f"net: got {type(net).__name__} without a parameter called ...layer.0..., expected a BERT encoder")
+        raise ValueError(
+            f"net: got {type(net).__name__} without a parameter called ...layer.0..., expected a BERT encoder"
+        )
     depth = len({name[len(stems[0]) :].split(".")[0] for name in named if name.startswith(stems[0])})
     places = {(k + 1, r): f"{stems[0]}{k}.{place}.weight" for k in range(depth) for r, place in ROLES.items()}
     missing = [name for name in places.values() if name not in named]

@@ -80,7 +80,9 @@ def dual_kernel(activation: str | Activation, x: Tensor) -> Tensor:
     cosines = x @ x.T / x.shape[1]
     norms = cosines.diagonal().sqrt()
     if float((norms - 1).abs().max()) > 1e-3:
-        raise ValueError(f"x: got rows of norm {float(norms.min()):.3g} to {float(norms.max()):.3g} sqrt d, expected sqrt d")
+        raise ValueError(
+            f"x: got rows of norm {float(norms.min()):.3g} to {float(norms.max()):.3g} sqrt d, expected sqrt d"
+        )
     kernel = torch.zeros_like(cosines)
     for c in hermite_coefficients(activation, _HERMITE_TERMS).square().tolist()[::-1]:  # Horner's scheme
         kernel.mul_(cosines).add_(c)
@@ -159,8 +161,8 @@ def alignment(kernel: Tensor, y: Tensor, *, centered: bool = False) -> float:
     Parameters
     ----------
     kernel : (n, n), symmetric.  y : (n,), not all zero; or (n, k), for the cosine between K and Y Y'.
-    centered : take the mean feature out first, K -> H K H with H = I - 11'/n. A mean that all samples share says nothing
-        about labels, and a large one hides what does.
+    centered : take the mean feature out first, K -> H K H with H = I - 11'/n. A mean that all samples share says
+        nothing about labels, and a large one hides what does.
 
     Returns
     -------

@@ -43,7 +43,7 @@ class TwoLayerNet(nn.Module):
 
     def preactivations(self, x: Tensor) -> Tensor:
         """weight x / sqrt d for every row of x: (n, d) -> (n, h)."""
-        h, d = self.weight.shape
+        d = self.weight.shape[1]
         if x.ndim != 2 or x.shape[1] != d:
             raise ValueError(f"x: got shape {tuple(x.shape)}, expected (any, {d})")
         return nn.functional.linear(x * (1 / math.sqrt(d)), self.weight)
@@ -160,7 +160,7 @@ def convolutional(
     if len(sides) != len(channels) or any(_checks.integer("kernel_size", side) % 2 == 0 for side in sides):
         raise ValueError(f"kernel_size: got {kernel_size}, expected an odd number, or {len(channels)} of them")
     layers = {}
-    for k, (leaving, side) in enumerate(zip(channels, sides), 1):
+    for k, (leaving, side) in enumerate(zip(channels, sides, strict=True), 1):
         leaving = _checks.integer("channels", leaving)
         layers[f"convolution{k}"] = nn.Conv2d(entering, leaving, side, stride=2, padding=side // 2, bias=False)
         if batch_norm:

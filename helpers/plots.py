@@ -76,8 +76,8 @@ def spectrum(
     ----------
     ax : where to draw.
     before, after : values of a spectrum; `before` is filled gray, `after` a colored outline.
-    law : a `laws.Law` (anything with `density` and `support`), in the units of the values. Histograms are normalized to the mass
-        of all values, so that an atom of the law and zeros of the spectrum count alike.
+    law : a `laws.Law` (anything with `density` and `support`), in the units of the values. Histograms are normalized to
+        the mass of all values, so that an atom of the law and zeros of the spectrum count alike.
     outliers : values to mark by name.
     bins : their number over the common range, or their edges.
     atom : leave the exact zeros (below 1e-5 of the largest value) out of the bars; they still count in the mass.
@@ -95,7 +95,7 @@ def spectrum(
     floor = 1e-5 * max(v.max() for v in shown) if atom else -np.inf
     kept = [v[v > floor] for v in shown]
     edges = np.histogram_bin_edges(np.concatenate(kept), bins=bins)
-    heights = [np.histogram(v, edges)[0] / (len(all_) * np.diff(edges)) for v, all_ in zip(kept, shown)]
+    heights = [np.histogram(v, edges)[0] / (len(all_) * np.diff(edges)) for v, all_ in zip(kept, shown, strict=True)]
     ax.stairs(heights[0], edges, fill=True, color=GRAY, label=labels[0])
     if after is not None:
         ax.stairs(heights[1], edges, color=color, linewidth=1.6, label=labels[1])
@@ -105,7 +105,12 @@ def spectrum(
             ax.plot(x, law.density(x), color=BLACK, label=None if k else labels[2])
     for value in outliers:
         ax.annotate(
-            "outlier", (value, 0), (value, 0.25), ("data", "axes fraction"), ha="center", color=color,
+            "outlier",
+            (value, 0),
+            (value, 0.25),
+            ("data", "axes fraction"),
+            ha="center",
+            color=color,
             arrowprops={"arrowstyle": "->", "color": color},
         )
     ax.set_ylabel("density")

@@ -60,7 +60,9 @@ class Run:
         ValueError where the labels are no (n, k).
         """
         if "test_accuracy" not in self.history:
-            raise ValueError("test_accuracy: got a run on labels (n,), expected labels (n, k) with one column per class")
+            raise ValueError(
+                "test_accuracy: got a run on labels (n,), expected labels (n, k) with one column per class"
+            )
         return float(self.history["test_accuracy"].iloc[-1])
 
 
@@ -70,7 +72,9 @@ def _optimizer(name: str | type[torch.optim.Optimizer], lr: float, parameters: l
     kind = known.get(name.lower()) if isinstance(name, str) else name
     unfit = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)  # no steps, closures, sparse gradients
     if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind in unfit:
-        raise ValueError(f"optimizer: got {name!r}, expected the name of a torch.optim optimizer, e.g. sgd, adam, adamw")
+        raise ValueError(
+            f"optimizer: got {name!r}, expected the name of a torch.optim optimizer, e.g. sgd, adam, adamw"
+        )
     try:
         return kind(parameters, lr=lr, **options)
     except TypeError as error:
@@ -181,9 +185,9 @@ def train(
 
     Parameters
     ----------
-    net : takes the inputs of `data`, (n, d) or token numbers (n, t), to outputs of the shape of its labels. It is left as
-        it is. It is trained in the mode it is in, and looked at in evaluation mode, which matters to batch normalization
-        and dropout.
+    net : takes the inputs of `data`, (n, d) or token numbers (n, t), to outputs of the shape of its labels. It is left
+        as it is. It is trained in the mode it is in, and looked at in evaluation mode, which matters to batch
+        normalization and dropout.
     optimizer, lr, **options : name or class of a torch.optim optimizer, its rate, and its other arguments, such as
         momentum=0.9.
     batch_size : None is full batch; otherwise every epoch is a new shuffle, cut into batches.

@@ -28,7 +28,7 @@ def test_value_comes_back_unchanged():
     ],
 )
 def test_a_missed_bound_raises(value, bounds):
-    with pytest.raises(claims.ClaimFailed, match="spike.*observed.*expected.*claim 3"):
+    with pytest.raises(claims.ClaimFailed, match=r"spike.*observed.*expected.*claim 3"):
         claims.check("spike", value, source="claim 3", **bounds)
 
 

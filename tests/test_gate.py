@@ -43,9 +43,7 @@ def make_project(root: Path, chapters: list[str], helpers: str = "") -> Path:
 
 def run(root: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
     environment = os.environ | {"PYTHONPATH": str(root)} | environment
-    return subprocess.run(
-        [sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True
-    )
+    return subprocess.run([sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True)
 
 
 def execute(root: Path, **environment: str) -> subprocess.CompletedProcess:
@@ -71,9 +69,7 @@ def install_kernel_without_helpers(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def broken_run(tmp_path_factory):
-    root = make_project(
-        tmp_path_factory.mktemp("broken"), ["sound", "raises", "warns", "homeless", "stale"]
-    )
+    root = make_project(tmp_path_factory.mktemp("broken"), ["sound", "raises", "warns", "homeless", "stale"])
     stale = root / "book" / "stale.md"
     stale.write_text(stale.read_text().replace("print(1)", "print(2)"))
     install_kernel_without_helpers(root / "jupyter")
@@ -94,11 +90,11 @@ def test_gate_closes(broken_run):
     ],
 )
 def test_gate_names_the_notebook_and_the_reason(broken_run, name, reason):
-    assert re.search(rf"^{name}: FAILED.*?{reason}", broken_run.stdout, re.S | re.M)
+    assert re.search(rf"^{name}: FAILED.*?{reason}", broken_run.stdout, re.DOTALL | re.MULTILINE)
 
 
 def test_gate_lets_the_sound_notebook_through(broken_run):
-    assert re.search(r"^sound: executed in \d+ s$", broken_run.stdout, re.M)
+    assert re.search(r"^sound: executed in \d+ s$", broken_run.stdout, re.MULTILINE)
 
 
 def test_pages_follow_the_helpers(tmp_path):

@@ -85,7 +85,7 @@ def test_a_frame_holds_a_spectrum_and_its_law():
     assert np.sum(np.asarray(state.heights) * 2) == pytest.approx(0.5)
     inside = np.isfinite(state.y)
     np.testing.assert_allclose(np.asarray(state.y)[inside], law.density(np.asarray(state.x)[inside]))
-    with pytest.raises(ValueError, match="^values"):
+    with pytest.raises(ValueError, match=r"^values"):
         interactive.frame([np.nan], law, [0.0, 1.0])
 
 

@@ -54,7 +54,7 @@ def test_dual_kernel_is_the_limit_of_wide_networks(activation):
 
 
 def test_dual_kernel_refuses_other_norms():
-    with pytest.raises(ValueError, match="^x: got rows of norm"):
+    with pytest.raises(ValueError, match=r"^x: got rows of norm"):
         kernels.dual_kernel("tanh", torch.randn(5, 4))
 
 

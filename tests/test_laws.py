@@ -1,5 +1,6 @@
 """Laws against quadrature, exact moments, brute-force fixed points and sampled matrices."""
 
+import itertools
 import math
 
 import numpy as np
@@ -178,8 +179,8 @@ def test_edges_and_gaps_are_where_the_matrix_model_has_them(activation, n, d, h)
         on_atom |= np.abs(values - location) < 1e-8
         assert on_atom.mean() == pytest.approx(mass, abs=1e-9)
     free = values[~on_atom]
-    middles = [0.0, *((lo + hi) / 2 for lo, hi in zip(edges[1:-1:2], edges[2:-1:2])), np.inf]
-    for (lo, hi), start, stop in zip(law.support, middles, middles[1:]):
+    middles = [0.0, *((lo + hi) / 2 for lo, hi in zip(edges[1:-1:2], edges[2:-1:2], strict=True)), np.inf]
+    for (lo, hi), (start, stop) in zip(law.support, itertools.pairwise(middles), strict=True):
         inside = free[(free > start) & (free < stop)]
         assert inside.min() == pytest.approx(lo, rel=0.08) and inside.max() == pytest.approx(hi, rel=0.1)
 
@@ -285,7 +286,7 @@ def test_population_with_outliers_and_many_small_eigenvalues():
         assert moments(law, 2) == pytest.approx(expected, rel=1e-3)
         assert law.distance(sampled_deformed(phi, h, r, rng) + shift) < 0.01
         assert len(law.bands) > 3
-    assert law.atoms[0][1] == pytest.approx(500 / n - h / n, abs=1e-9) if 500 > h else law.atoms == ()
+    assert law.atoms[0][1] == pytest.approx(500 / n - h / n, abs=1e-9) if h < 500 else law.atoms == ()
 
 
 @pytest.mark.parametrize("layers", [2, 3])
@@ -430,7 +431,9 @@ def test_bad_input_is_named(call, error, words):
         call()
 
 
-@pytest.mark.parametrize("law", [laws.marchenko_pastur(0.5), laws.marchenko_pastur(2.0), laws.conjugate_kernel_law("tanh", 200, 100, 150)])
+@pytest.mark.parametrize(
+    "law", [laws.marchenko_pastur(0.5), laws.marchenko_pastur(2.0), laws.conjugate_kernel_law("tanh", 200, 100, 150)]
+)
 def test_square_root_is_the_law_of_singular_values(law):
     root = law.square_root()
     x = np.linspace(0, 1.1 * root.support[-1][1], 200)
@@ -444,5 +447,5 @@ def test_square_root_is_the_law_of_singular_values(law):
 
 
 def test_square_root_refuses_negative_support():
-    with pytest.raises(ValueError, match="^law"):
+    with pytest.raises(ValueError, match=r"^law"):
         laws.Law((), ((-1.0, 1.0),)).square_root()

@@ -51,9 +51,9 @@ def test_a_two_layer_network_sees_its_inputs():
 
 def test_layers_that_are_not_there_are_refused():
     net = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 1))
-    with pytest.raises(ValueError, match="^name"):
+    with pytest.raises(ValueError, match=r"^name"):
         layers.entering(net, torch.ones(3, 2, dtype=torch.long), "7.weight")
-    with pytest.raises(ValueError, match="^name.*Embedding"):
+    with pytest.raises(ValueError, match=r"^name.*Embedding"):
         layers.entering(net, torch.ones(3, 2, dtype=torch.long), "0.weight")
 
 
@@ -75,11 +75,14 @@ def test_two_classes_by_their_sign():
     torch.testing.assert_close(found[:, 0].abs(), torch.tensor([1.0, 0], dtype=torch.float64))
 
 
-@pytest.mark.parametrize("name, x, y", [
-    ("y", torch.ones(4, 3), torch.ones(4)),
-    ("x", torch.ones(4, 3), torch.tensor([1.0, -1, 1, -1])),
-    ("y", torch.ones(4, 3), torch.ones(5)),
-])
+@pytest.mark.parametrize(
+    "name, x, y",
+    [
+        ("y", torch.ones(4, 3), torch.ones(4)),
+        ("x", torch.ones(4, 3), torch.tensor([1.0, -1, 1, -1])),
+        ("y", torch.ones(4, 3), torch.ones(5)),
+    ],
+)
 def test_classes_without_directions_are_refused(name, x, y):
     with pytest.raises(ValueError, match=f"^{name}"):
         layers.class_directions(x, y)
@@ -106,7 +109,7 @@ def test_a_planted_spike_is_measured(run):
     directions = layers.class_directions(problem.x, problem.y)
     with torch.no_grad():
         left = torch.ones(30) / math.sqrt(30)
-        for strength, direction in zip((5.0, 4.0), directions.T.float()):
+        for strength, direction in zip((5.0, 4.0), directions.T.float(), strict=True):
             after.hidden1.weight.add_(strength * torch.outer(left, direction))
             left = left * torch.tensor([1.0, -1] * 15)  # orthogonal to the first
     row = layers.measure(training.Run(run.before, after, run.history), problem).loc["hidden1.weight"]

@@ -85,9 +85,13 @@ def test_convolutional_halves_the_image():
     assert not any(p.ndim == 1 for name, p in net.named_parameters() if "norm" not in name)
 
 
-@pytest.mark.parametrize("build", [
-    lambda **kw: networks.mlp(6, 2, width=5, **kw), lambda **kw: networks.convolutional((1, 4, 4), 2, channels=(3,), **kw)
-])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda **kw: networks.mlp(6, 2, width=5, **kw),
+        lambda **kw: networks.convolutional((1, 4, 4), 2, channels=(3,), **kw),
+    ],
+)
 def test_conventional_networks_are_seeded(build):
     a, b, c = (build(seed=s).state_dict() for s in (0, 0, 1))
     assert all(torch.equal(a[k], b[k]) for k in a)
@@ -99,16 +103,19 @@ def test_more_depth_leaves_the_layers_in_front():
     assert torch.equal(shallow.hidden1.weight, deep.hidden1.weight)
 
 
-@pytest.mark.parametrize("name, call", [
-    ("depth", lambda: networks.mlp(6, 2, depth=0)),
-    ("width", lambda: networks.mlp(6, 2, width=0)),
-    ("output_scale", lambda: networks.mlp(6, 2, output_scale=0)),
-    ("activation", lambda: networks.mlp(6, 2, activation="gelo")),
-    ("shape", lambda: networks.convolutional((28, 28), 2)),
-    ("channels", lambda: networks.convolutional((1, 8, 8), 2, channels=())),
-    ("kernel_size", lambda: networks.convolutional((1, 8, 8), 2, kernel_size=4)),
-    ("kernel_size", lambda: networks.convolutional((1, 8, 8), 2, channels=(4, 4), kernel_size=(3,))),
-])
+@pytest.mark.parametrize(
+    "name, call",
+    [
+        ("depth", lambda: networks.mlp(6, 2, depth=0)),
+        ("width", lambda: networks.mlp(6, 2, width=0)),
+        ("output_scale", lambda: networks.mlp(6, 2, output_scale=0)),
+        ("activation", lambda: networks.mlp(6, 2, activation="gelo")),
+        ("shape", lambda: networks.convolutional((28, 28), 2)),
+        ("channels", lambda: networks.convolutional((1, 8, 8), 2, channels=())),
+        ("kernel_size", lambda: networks.convolutional((1, 8, 8), 2, kernel_size=4)),
+        ("kernel_size", lambda: networks.convolutional((1, 8, 8), 2, channels=(4, 4), kernel_size=(3,))),
+    ],
+)
 def test_conventional_networks_refuse(name, call):
     with pytest.raises(ValueError, match=f"^{name}"):
         call()

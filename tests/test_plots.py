@@ -65,9 +65,11 @@ def test_importing_changes_nothing():
 
     code = """
 import matplotlib, numpy, torch, warnings
-before = dict(matplotlib.rcParams), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist(), warnings.filters[:]
+numbers = numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+before = dict(matplotlib.rcParams), *numbers, warnings.filters[:]
 from helpers import activations, claims, data, kernels, networks, plots, spectra, training
-after = dict(matplotlib.rcParams), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist(), warnings.filters[:]
+numbers = numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+after = dict(matplotlib.rcParams), *numbers, warnings.filters[:]
 assert before[:3] == after[:3], "an import changed global state"
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -38,7 +38,7 @@ def test_held_out_samples_are_no_test_samples():
 
 @pytest.mark.parametrize("size, error", [(0, ValueError), (200, ValueError), (1.5, TypeError)])
 def test_a_size_that_leaves_no_test_is_refused(size, error):
-    with pytest.raises(error, match="^size"):
+    with pytest.raises(error, match=r"^size"):
         regimes.hold_out(PROBLEM, size)
 
 
@@ -52,7 +52,7 @@ def test_cross_kernels_are_blocks_of_the_kernels(activation):
 
 
 def test_cross_kernels_want_the_networks_of_the_book():
-    with pytest.raises(TypeError, match="^net"):
+    with pytest.raises(TypeError, match=r"^net"):
         regimes.cross_kernels(torch.nn.Linear(3, 1), PROBLEM.x, PROBLEM.x)
 
 
@@ -80,7 +80,7 @@ def test_the_ridge_is_chosen_on_the_held_out_samples():
 @pytest.mark.parametrize("ridges", [(), (0.0,), (-1.0,), (math.nan,)])
 def test_ridges_that_are_none_are_refused(ridges):
     rest, (x, y) = regimes.hold_out(PROBLEM, 50)
-    with pytest.raises(ValueError, match="^ridges"):
+    with pytest.raises(ValueError, match=r"^ridges"):
         regimes.ridge_r2(rest.x @ rest.x.T, x @ rest.x.T, rest.x_test @ rest.x.T, rest, y, ridges)
 
 
@@ -122,7 +122,7 @@ def test_a_spectrum_without_a_bulk_is_measured_too():
 
 
 def test_measure_wants_known_directions_and_the_networks_of_the_book(run):
-    with pytest.raises(ValueError, match="^data"):
+    with pytest.raises(ValueError, match=r"^data"):
         regimes.measure(run, replace(PROBLEM, directions=None))
-    with pytest.raises(TypeError, match="^run"):
+    with pytest.raises(TypeError, match=r"^run"):
         regimes.measure(training.Run(run.before, torch.nn.Linear(3, 1), run.history), PROBLEM)

@@ -1,5 +1,6 @@
 """Sweeps against plain loops; what is kept on disk, what a change starts anew, what failures and kills leave behind."""
 
+import contextlib
 import inspect
 import json
 import math
@@ -112,7 +113,7 @@ def test_trainings_do_not_depend_on_where_they_run():
         (lambda: {"y": 1j}, "TypeError: function: returned y as complex"),
         (lambda: {"x": 1.0}, "ValueError: function: returned a result called 'x'"),
         (lambda: {"seed": 1.0}, "ValueError: function: returned a result called 'seed'"),
-        (lambda: {}, "ValueError: function: returned an empty dict"),
+        (dict, "ValueError: function: returned an empty dict"),
     ],
 )
 def test_a_failed_point_is_reported(failure, message):
@@ -308,10 +309,8 @@ def run_script(path, text, *arguments):
 
 
 def kill(process):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     process.stdout.close()
 

@@ -18,7 +18,7 @@ def test_mean_and_standard_deviation():
 
 
 def test_no_values_are_refused():
-    with pytest.raises(ValueError, match="^values"):
+    with pytest.raises(ValueError, match=r"^values"):
         tables.mean_sd([])
 
 
@@ -44,9 +44,10 @@ def test_numbers_and_gaps():
     assert "1.5" in text and "–" in text and "nan" not in text.lower()
 
 
-@pytest.mark.parametrize("name, frame, caption, corner", [
-    ("frame", FRAME.iloc[:0], "c", "r"), ("caption", FRAME, " ", "r"), ("corner", FRAME, "c", "")
-])
+@pytest.mark.parametrize(
+    "name, frame, caption, corner",
+    [("frame", FRAME.iloc[:0], "c", "r"), ("caption", FRAME, " ", "r"), ("corner", FRAME, "c", "")],
+)
 def test_nothing_to_show_is_refused(name, frame, caption, corner):
     with pytest.raises(ValueError, match=f"^{name}"):
         tables.html(frame, caption, corner=corner)

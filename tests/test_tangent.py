@@ -268,13 +268,13 @@ def test_rules_are_used_where_they_hold(case):
 def test_small_memory_gives_the_same_kernel(case):
     net, x, _ = case
     full = kernels.neural_tangent_kernel(net, x, forward=forward)
-    with pytest.raises(ValueError, match="^memory: got 1 bytes, expected at least") as refused:
+    with pytest.raises(ValueError, match=r"^memory: got 1 bytes, expected at least") as refused:
         kernels.neural_tangent_kernel(net, x, forward=forward, memory=1)
     least = int(str(refused.value).split("at least ")[1].split()[0])
     several = max(1, len(x) // 9)
     for memory in (several * least, 3 * several * least):
         assert difference(kernels.neural_tangent_kernel(net, x, forward=forward, memory=memory), full) < 1e-12
-    with pytest.raises(ValueError, match="^memory"):
+    with pytest.raises(ValueError, match=r"^memory"):
         kernels.neural_tangent_kernel(net, x, forward=forward, memory=least - 1)
 
 
@@ -370,7 +370,7 @@ def test_network_is_left_as_it_was():
     with pytest.raises(ValueError):
         kernels.neural_tangent_kernel(net, x[:, :3])
     assert [m.training for m in net.modules()] == [True, False, True, True]
-    assert all(torch.equal(a, b) for a, b in zip(gradients, (p.grad for p in net.parameters())))
+    assert all(torch.equal(a, b) for a, b in zip(gradients, (p.grad for p in net.parameters()), strict=True))
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
     assert difference(kernel, dense(net, x)) < 1e-10  # in evaluation mode: without dropout

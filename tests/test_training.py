@@ -10,7 +10,9 @@ from helpers import data, networks, training
 
 @pytest.fixture
 def problem():
-    return networks.TwoLayerNet(12, 20, "softplus", seed=1).double(), data.teacher_student(40, 12, seed=1).to(torch.float64)
+    return networks.TwoLayerNet(12, 20, "softplus", seed=1).double(), data.teacher_student(40, 12, seed=1).to(
+        torch.float64
+    )
 
 
 @pytest.mark.parametrize("train_readout", [True, False])
@@ -167,9 +169,9 @@ def test_bad_arguments_are_refused(problem, name, kwargs, error):
 def test_networks_without_readout_or_parameters(problem):
     _, d = problem
     frozen = networks.TwoLayerNet(12, 20).double().requires_grad_(False)
-    with pytest.raises(ValueError, match="^net:"):
+    with pytest.raises(ValueError, match=r"^net:"):
         training.train(frozen, d, lr=0.1, epochs=1)
-    with pytest.raises(ValueError, match="^train_readout"):
+    with pytest.raises(ValueError, match=r"^train_readout"):
         training.train(torch.nn.Linear(12, 1).double(), d, lr=0.1, epochs=1, train_readout=False)
 
 
@@ -180,9 +182,9 @@ def test_one_test_sample_has_no_r2():
 
 def test_data_that_do_not_fit(problem):
     net, _ = problem
-    with pytest.raises(ValueError, match="^data"):
+    with pytest.raises(ValueError, match=r"^data"):
         training.train(net, data.teacher_student(30, 12), lr=0.1, epochs=1)  # float32 against float64
-    with pytest.raises(ValueError, match="^x:"):
+    with pytest.raises(ValueError, match=r"^x:"):
         training.train(net, data.teacher_student(30, 13).to(torch.float64), lr=0.1, epochs=1)
 
 
@@ -205,13 +207,13 @@ def test_classes_are_trained_and_counted():
 def test_the_loss_of_classes_is_summed_over_them():
     y, f = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(5, 3)
     assert float(training.loss(f, y)) == pytest.approx(float(y.square().sum()) / 10)
-    with pytest.raises(ValueError, match="^net"):
+    with pytest.raises(ValueError, match=r"^net"):
         training.loss(torch.zeros(5), y)  # would broadcast otherwise
 
 
 def test_accuracy_needs_classes(problem):
     run = training.train(*problem, lr=0.1, epochs=1)
-    with pytest.raises(ValueError, match="^test_accuracy"):
+    with pytest.raises(ValueError, match=r"^test_accuracy"):
         run.test_accuracy  # noqa: B018
 
 

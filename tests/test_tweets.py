@@ -43,7 +43,7 @@ def test_labels_are_those_of_the_file():
     labels = {(r["text"].strip(), r["sentiment"]): r["confidence"] for r in rows}
     t = data.tweets(200, 200, seed=3)
     names = {1.0: "positive", -1.0: "negative"}
-    for text, y in zip(t.texts + t.texts_test, torch.cat([t.y, t.y_test]).tolist()):
+    for text, y in zip(t.texts + t.texts_test, torch.cat([t.y, t.y_test]).tolist(), strict=True):
         assert (text, names[y]) in labels
 
 

@@ -52,9 +52,7 @@ def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
 
 def drop_thebe(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:
     """Leave out sphinx-thebe's scripts: live code is off, and twice the same one is an error."""
-    context["script_files"] = [
-        script for script in context["script_files"] if "thebe" not in _content(script)
-    ]
+    context["script_files"] = [script for script in context["script_files"] if "thebe" not in _content(script)]
 
 
 def mend_roles(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:

@@ -164,7 +164,7 @@ def _affine(population, offset, slope, gamma):
         order = np.argsort(mu)
         groups = np.split(mu[order], np.flatnonzero(np.diff(mu[order]) > step[order][1:]) + 1)
         mu, weights = np.array([group.mean() for group in groups]), np.array([len(group) / len(mu) for group in groups])
-        atoms, bulks = list(zip(mu.tolist(), weights.tolist())), None
+        atoms, bulks = list(zip(mu.tolist(), weights.tolist(), strict=True)), None
     phi = offset + slope * mu
     atoms = tuple((offset + slope * x, mass) for x, mass in atoms if offset + slope * x > 0)
     return DiscretePopulation(phi[phi > 0], weights[phi > 0], float(weights[phi == 0].sum()), atoms, bulks)

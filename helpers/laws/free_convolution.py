@@ -68,7 +68,8 @@ class _Model:
     def newton(self, z, s, zeta):
         """Newton's method for (s, zeta) at the points z, from guesses, all (m,).
 
-        Returns both, their slopes in z, and which are right: converged, Im s < 0 < Im w, |s - 1|^2 <= gamma and 0 < Im zeta where there is noise.
+        Returns both, their slopes in z, and which are right: converged, Im s < 0 < Im w,
+        |s - 1|^2 <= gamma and 0 < Im zeta where there is noise.
         """
         pop, gamma, r, noise = self.pop, self.gamma, self.r, self.noise
         s, zeta, done = s.astype(complex), zeta.astype(complex), np.zeros(len(s), bool)
@@ -116,7 +117,7 @@ def _arcs(model):
         return place
 
     gaps = [(121, between(lo, hi), (lo, hi)) for lo, hi in pop.gaps(model.gamma, model.r)]
-    return [(1001, around, (pop.highest, pop.lowest))] + gaps
+    return [(1001, around, (pop.highest, pop.lowest)), *gaps]
 
 
 def _gaps(model):
@@ -130,7 +131,7 @@ def _gaps(model):
     for samples, place, poles in _arcs(model):
         for inner in (False,) if r == 0 else (False, True):
 
-            def at(v):
+            def at(v, place=place, inner=inner):
                 w = place(np.atleast_1d(v))
                 return w, *model.outside(w, inner)
 
@@ -156,7 +157,7 @@ def _gaps(model):
             inside = np.concatenate([[False], values < 0, [False]])
             starts = np.flatnonzero(inside[1:] & ~inside[:-1])
             stops = np.flatnonzero(inside[:-1] & ~inside[1:]) - 1
-            for i, j in zip(starts, stops):
+            for i, j in zip(starts, stops, strict=True):
                 last = j == len(grid) - 1
                 left = 0.0 if i == 0 else brentq(excess, grid[i - 1], grid[i], xtol=1e-15)
                 right = 1.0 if last else brentq(excess, grid[j], grid[j + 1], xtol=1e-15)
@@ -182,7 +183,7 @@ def _inside(model, x, s, zeta, edges, top):
             down = 1j * (target - height)
             a, b, slope_a, slope_b = state
             *new, good = model.newton(x[left] + 1j * target, a + down * slope_a, b + down * slope_b)
-            state = [np.where(good, after, before) for after, before in zip(new, state)]
+            state = [np.where(good, after, before) for after, before in zip(new, state, strict=True)]
             height, room = np.where(good, target, height), np.where(good, room, room / 8)
             shrink = np.where(good, 0.5, np.sqrt(shrink))
             s[left], zeta[left] = state[:2]
@@ -231,7 +232,7 @@ def spectrum(pop, gamma: float, r: float = 0.0, noise: float = 0.0):
     (top, bottom), *inner = _gaps(model)
     inner = sorted(gap for gap in inner if gap[0][0] >= bottom[0] and gap[1][0] <= top[0])
     ends = [bottom] + [end for gap in inner for end in gap] + [top]
-    pairs = [(a, b) for a, b in zip(ends[::2], ends[1::2]) if b[0] > a[0]]
+    pairs = [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if b[0] > a[0]]
     many = 64 if len(pairs) < 8 else 16
     bands = tuple(_band(model, a[0], b[0], b[1] - a[1], many, top[0]) for a, b in pairs)
     if noise:

@@ -124,7 +124,7 @@ class Law:
 
         Raises ValueError if the support reaches below 0.
         """
-        if self.bands and self.bands[0].lo < 0 or any(location < 0 for location, _ in self.atoms):
+        if (self.bands and self.bands[0].lo < 0) or any(location < 0 for location, _ in self.atoms):
             raise ValueError(f"law: got the support {self.support}, expected values >= 0 to take the root of")
         atoms = tuple((math.sqrt(location), mass) for location, mass in self.atoms)
         return Law(tuple(SquareRootBand(band) for band in self.bands), atoms)
@@ -162,7 +162,7 @@ class Law:
         """
         parts = [(np.array([location]), np.array([mass])) for location, mass in self.atoms]
         parts += [band.nodes(points) for band in self.bands]
-        nodes, weights = (np.concatenate(column) for column in zip(*parts))
+        nodes, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.argsort(nodes)
         return nodes[order], weights[order]
 

@@ -5,6 +5,7 @@
 `most_nodes`, how fine a grid its cost allows.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,7 +107,7 @@ class DiscretePopulation:
 
     def gaps(self, gamma: float, r: float):
         if self.bulks is not None:
-            return [(a[1], b[0]) for a, b in zip(self.bulks, self.bulks[1:])]
+            return [(a[1], b[0]) for a, b in itertools.pairwise(self.bulks)]
         # The two neighbors alone push the left side of the edge inequality above `near`^2, and its right
         # side is at most (1 + r + |u|)^2: gaps where this already forbids a solution are dropped.
         values, weights = self.values, self.weights
@@ -119,7 +120,7 @@ class DiscretePopulation:
             far = np.array([self._one_sided(i) for i in range(len(lo))]) * gamma
             share = np.sqrt(gamma * np.maximum(weights[:-1], weights[1:]))
             keep = (1 - share) * near < 1 + r + far
-        return list(zip(lo[keep], hi[keep]))
+        return list(zip(lo[keep], hi[keep], strict=True))
 
     def _one_sided(self, i):
         power = self.weights * self.values
