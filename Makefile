@@ -7,9 +7,11 @@ SEEDS ?= 31 32 33
 
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# A free worker takes over what is left of another's share, in order: pages and fixtures are seldom made twice.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help book test clean serve notebook sync chapter claims bench picture links setup execute pages chromium
+.PHONY: help book test lint clean serve notebook sync chapter claims bench picture links setup execute pages chromium
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,10 +20,18 @@ book: execute  ## Run every chapter that changed and build _build/html/index.htm
 	@$(MAKE) --no-print-directory pages
 
 # Every stage runs, so that one report tells everything; any of them can close the gate.
-test: setup chromium  ## Run the chapters, build the pages, test all of it
+test: setup chromium  ## Check the code, run the chapters, build the pages, test all of it
 	@status=0; \
+	$(MAKE) --no-print-directory lint || status=1; \
 	$(MAKE) --no-print-directory book || status=1; \
-	$(PYTHON) -m pytest || status=1; \
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(PARALLEL) --cov || status=1; \
+	exit $$status
+
+lint: setup  ## Check style, layout and types
+	@status=0; \
+	$(PYTHON) -m ruff check --quiet . || status=1; \
+	$(PYTHON) -m ruff format --check --quiet . || status=1; \
+	$(PYTHON) -m mypy --no-error-summary || status=1; \
 	exit $$status
 
 serve: book  ## Build, then show the book on http://localhost:8000

@@ -97,7 +97,9 @@ def evaluated(net: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def layer_inputs(net: nn.Module, x: Inputs, layer: str | None, forward: Forward | None = None) -> Tensor:
+def layer_inputs(
+    net: nn.Module, x: Tensor | Mapping[str, Tensor], layer: str | None, forward: Forward | None = None
+) -> Tensor:
     """What enters the named module, or by default the last linear layer that is called, flattened to (n, width)."""
     x, modules = inputs(network(net), x), dict(net.named_modules())
     if layer is not None and layer not in modules:

@@ -103,7 +103,8 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 def _named(function: FunctionType) -> list[Any]:
     """What the names in its code stand for: globals, modules it imports, and attributes of followed modules."""
-    loaded, names = set(), set()
+    loaded: set[str] = set()
+    names: set[str] = set()
     for part in _codes(function.__code__):
         names.update(part.co_names)
         steps = dis.get_instructions(part)

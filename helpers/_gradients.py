@@ -7,6 +7,7 @@ shares its weight or that has no axis of samples goes to torch.func, like the pa
 """
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ class Gradients:
         captured = self._capture(x, readout)
         if lost := self.layers.keys() - captured.keys():
             raise ValueError(f"net: got layer {min(lost)} not called once for some samples, expected one call for each")
-        found = [_layers.rule(module)(module, *captured.pop(name)) for name, module in self.layers.items()]
+        found = [_layers.factors(module, *captured.pop(name)) for name, module in self.layers.items()]
         if names := self._rest():
             gradients = (self._all_samples if self._vectorized else self._each_sample)(x, readout, names)
             found.append(_gram.plain([g.flatten(1) for g in gradients]))
@@ -78,7 +79,7 @@ class Gradients:
         """Input (n, ...) and gradients at the output (n, c, ...) of every layer that is called once."""
         calls: dict[str, list] = {name: [] for name in self.layers}
 
-        def keep(name: str):
+        def keep(name: str) -> Callable:
             def hook(module: nn.Module, args: tuple, kwargs: dict, output: Tensor) -> None:
                 if output.requires_grad:
                     a = next(iter((*args, *kwargs.values()))).detach()
@@ -125,8 +126,14 @@ class Gradients:
 
     def _try_out(self, x: Inputs) -> None:
         """Learn from the first samples what holds for this network and how much memory one sample takes."""
-        saved, own = [], {p.data_ptr() for p in self._fixed.values()}
-        with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+        saved: list[Tensor] = []
+        own = {p.data_ptr() for p in self._fixed.values()}
+
+        def save(tensor: Tensor) -> Tensor:
+            saved.append(tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
             y = self._call(x).detach()
         n, self.outputs = y.shape
         self.dtype, self.device = y.dtype, y.device
@@ -166,6 +173,6 @@ class Gradients:
             return False
         gradients = torch.cat([exact[name].flatten(1) for name in names], dim=1)
         wanted, kernel = gradients @ gradients.T, gradients.new_zeros(n, n)
-        found = _layers.rule(module)(module, a, g)
+        found = _layers.factors(module, a, g)
         _gram.add_gram(kernel, found, found, memory=2**62)
         return float((kernel - wanted).abs().max()) <= self._tolerance * float(wanted.abs().max())

@@ -5,6 +5,7 @@ product of two of them is the sum over pairs of tokens of (g_t . g_s)(a_t . a_s)
 product of two Gram matrices; with one factor alone it is the Gram matrix of plain gradients.
 """
 
+import functools
 import math
 
 import torch
@@ -80,10 +81,8 @@ def add_gram(kernel: Tensor, left: Factors, right: Factors, memory: int) -> None
     for i in range(0, len(kernel), side):
         for j in range(0, i + 1 if left is right else kernel.shape[1], side):
             block = kernel[i : i + side, j : j + side]
-            total = None
-            for a, b in zip(left, right, strict=True):
-                product = _inner(a[i : i + side], b[j : j + side])
-                total = product if total is None else total.mul_(product)
+            products = (_inner(a[i : i + side], b[j : j + side]) for a, b in zip(left, right, strict=True))
+            total = functools.reduce(Tensor.mul_, products)
             if tokens > 1:
                 total = total.view(block.shape[0], tokens, block.shape[1], tokens).sum((1, 3))
             block += total

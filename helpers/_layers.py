@@ -5,6 +5,7 @@ returns factors, see `_gram`, of the gradients with respect to the parameters th
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional, grad
@@ -12,7 +13,7 @@ from torch.nn import functional, grad
 from . import _gram
 from ._gram import Factors
 
-Rule = Callable[[nn.Module, Tensor, Tensor], Factors]
+Rule = Callable[[Any, Tensor, Tensor], Factors]
 
 
 def _trained(parameter: Tensor | None) -> bool:
@@ -48,7 +49,7 @@ def _convolution(module: nn.Conv2d, x: Tensor, g: Tensor) -> Factors:
     return _gram.plain(parts)
 
 
-def _affine(module: nn.Module, unit: Tensor, g: Tensor) -> Factors:
+def _affine(module: nn.LayerNorm | nn.GroupNorm | nn.BatchNorm2d, unit: Tensor, g: Tensor) -> Factors:
     """Scale and shift after a normalization: unit (n, t, d), g (n, c, t, d)."""
     parts = [(g * unit[:, None]).sum(2).flatten(1)] if _trained(module.weight) else []
     if _trained(module.bias):
@@ -62,7 +63,7 @@ def _layer_norm(module: nn.LayerNorm, x: Tensor, g: Tensor) -> Factors:
     return _affine(module, unit.reshape(len(x), -1, d), g.reshape(*g.shape[:2], -1, d))
 
 
-def _channels(module: nn.Module, unit: Tensor, g: Tensor) -> Factors:
+def _channels(module: nn.GroupNorm | nn.BatchNorm2d, unit: Tensor, g: Tensor) -> Factors:
     return _affine(module, unit.flatten(2).transpose(1, 2), g.flatten(3).transpose(2, 3))
 
 
@@ -110,3 +111,8 @@ def rule(module: nn.Module) -> Rule | None:
     if isinstance(module, nn.Embedding) and (module.max_norm is not None or module.scale_grad_by_freq):
         return None
     return _RULES.get(type(module))
+
+
+def factors(module: nn.Module, x: Tensor, g: Tensor) -> Factors:
+    """What the rule of this layer, which must have one, makes of its input and the gradients at its output."""
+    return _RULES[type(module)](module, x, g)

@@ -1,7 +1,7 @@
 """The exact tangent kernel of any network, in blocks of samples and outputs that fit into a limit of memory."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -90,7 +90,9 @@ def _add_strip(kernel: Tensor, gather: Callable[[slice], list[Factors]], strips:
     _add(kernel[strips[-1], strips[-1]], left, left, memory)
 
 
-def empirical_kernel(net: nn.Module, x: Inputs, outputs: str | int, forward: Forward | None, memory: int) -> Tensor:
+def empirical_kernel(
+    net: nn.Module, x: Tensor | Mapping[str, Tensor], outputs: str | int, forward: Forward | None, memory: int
+) -> Tensor:
     """What `kernels.neural_tangent_kernel` says, for any network."""
     memory = _checks.integer("memory", memory)
     x = _evaluation.inputs(_evaluation.network(net), x)

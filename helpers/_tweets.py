@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,7 +64,8 @@ def tweets(n_train: int = 1000, n_test: int = 500, *, seed: int = 0) -> Tweets:
     most = 2 * min(len(t) for t in texts.values())
     if n_train + n_test > most:
         raise ValueError(f"n_train, n_test: got {n_train} and {n_test}, expected at most {most} together")
-    train, test = [], []
+    train: list[tuple[str, float]] = []
+    test: list[tuple[str, float]] = []
     for label, those in texts.items():
         order = rng.permutation(len(those))[: (n_train + n_test) // 2]
         drawn = [(those[i], label) for i in order]
@@ -71,7 +73,7 @@ def tweets(n_train: int = 1000, n_test: int = 500, *, seed: int = 0) -> Tweets:
     return Tweets(*_columns(train, rng), *_columns(test, rng))
 
 
-def _columns(pairs: list[tuple[str, float]], rng) -> tuple[tuple[str, ...], Tensor]:
+def _columns(pairs: list[tuple[str, float]], rng: np.random.Generator) -> tuple[tuple[str, ...], Tensor]:
     """Shuffled texts and labels."""
     pairs = [pairs[i] for i in rng.permutation(len(pairs))]
     return tuple(text for text, _ in pairs), torch.tensor([label for _, label in pairs])
@@ -121,5 +123,5 @@ def _distinct(pairs: list[tuple[str, float]]) -> dict[float, list[str]]:
     for text, label in pairs:
         key = " ".join(_NOISE.sub(" ", text.lower()).split())
         seen.setdefault(key, (text, set()))[1].add(label)
-    alone = [(text, *labels) for text, labels in seen.values() if len(labels) == 1]
+    alone = [(text, min(labels)) for text, labels in seen.values() if len(labels) == 1]
     return {label: [text for text, its in alone if its == label] for label in _LABELS.values()}

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Value = TypeVar("Value", float, Sequence[float])
 
@@ -41,7 +41,8 @@ def check(name: str, value: Value, *, above: float | None = None, below: float |
     low, high = -math.inf if above is None else float(above), math.inf if below is None else float(below)
     if not low < high:
         raise ValueError(f"above, below: got {above} and {below}, expected above < below")
-    values = [float(v) for v in value] if isinstance(value, Sequence) or hasattr(value, "__len__") else [float(value)]
+    several: Any = value if hasattr(value, "__len__") else [value]
+    values = [float(v) for v in several]
     if not values:
         raise ValueError("value: got an empty sequence, expected at least one number")
     passed = all(low < v < high for v in values)

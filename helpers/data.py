@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,13 +45,14 @@ class Dataset:
     directions: Tensor | None
     name: str
 
-    def to(self, *args, **kwargs) -> "Dataset":
+    def to(self, *args: Any, **kwargs: Any) -> "Dataset":
         """The same data with every tensor moved as by `Tensor.to` (a device, a dtype); integers keep their dtype."""
         tensors = {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
         moved = {k: v.to(*args, **kwargs) for k, v in tensors.items()}
-        return replace(
-            self, **{k: v if tensors[k].is_floating_point() else v.to(tensors[k].dtype) for k, v in moved.items()}
-        )
+        kept: dict[str, Any] = {
+            k: v if tensors[k].is_floating_point() else v.to(tensors[k].dtype) for k, v in moved.items()
+        }
+        return replace(self, **kept)
 
 
 def teacher_student(
@@ -206,7 +208,7 @@ def mnist(n_train: int = 4000, *, labels: str = "parity", shape: str = "vector",
 _OPENML = {"MNIST": (554, (1, 28, 28)), "Fashion-MNIST": (40996, (1, 28, 28)), "CIFAR-10": (40927, (3, 32, 32))}
 
 
-def fetch_images(name: str, n_train: int, **options) -> Dataset:
+def fetch_images(name: str, n_train: int, **options: Any) -> Dataset:
     """A full image set from openml.org by scikit-learn's `fetch_openml`, which keeps a copy on disk.
 
     Parameters

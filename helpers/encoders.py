@@ -4,6 +4,7 @@ import importlib.util
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -200,14 +201,14 @@ def matrices(net: nn.Module) -> dict[tuple[int, str], Tensor]:
     return {key: named[name].detach() for key, name in places.items()}
 
 
-def _encoder(config) -> nn.Module:
+def _encoder(config: Any) -> nn.Module:
     """A BERT encoder without dropout; the global random numbers are left as they are."""
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
     with torch.random.fork_rng(devices=[]):
         return _transformers()[1](config, add_pooling_layer=False)
 
 
-def _transformers() -> tuple[type, type]:
+def _transformers() -> tuple[Any, Any]:
     """BertConfig and BertModel; a notebook without widgets would show a warning about bars of progress."""
     try:
         with warnings.catch_warnings():

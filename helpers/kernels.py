@@ -1,6 +1,7 @@
 """The two kernels of a network and what they say about the labels."""
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -13,11 +14,11 @@ from .activations import Activation, hermite_coefficients
 from .networks import TwoLayerNet
 
 
-def _is_two_layer(net: nn.Module, forward: Forward | None) -> bool:
+def _is_two_layer(net: nn.Module, forward: Forward | None) -> TypeGuard[TwoLayerNet]:
     return isinstance(net, TwoLayerNet) and forward is None
 
 
-def _inputs(net: TwoLayerNet, x: Tensor) -> Tensor:
+def _inputs(net: TwoLayerNet, x: Tensor | Mapping[str, Tensor]) -> Tensor:
     return _checks.array("x", x, None, net.weight.shape[1]).to(net.weight)
 
 
@@ -134,12 +135,12 @@ def neural_tangent_kernel(
     Source: Jacot, Gabriel and Hongler (2018); for two layers, Fan and Wang (2020); structured gradients, Novak,
     Sohl-Dickstein and Schoenholz (2022); pseudo-NTK, Mohamadi, Bae and Sutherland (2023).
     """
-    if not _is_two_layer(net, forward):
-        if not train_readout:
-            raise ValueError("train_readout: got False, expected True; freeze parameters with requires_grad_(False)")
-        return empirical_kernel(net, x, outputs, forward, memory)
-    numbers(outputs, 1)
-    return _two_layer_kernel(net, _inputs(net, x), train_readout)
+    if _is_two_layer(net, forward):
+        numbers(outputs, 1)
+        return _two_layer_kernel(net, _inputs(net, x), train_readout)
+    if not train_readout:
+        raise ValueError("train_readout: got False, expected True; freeze parameters with requires_grad_(False)")
+    return empirical_kernel(net, x, outputs, forward, memory)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Any network, layer by layer: what enters each weight matrix, and what a training did to it."""
 
 import math
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ def entering(net: nn.Module, x: Tensor, name: str) -> Tensor:
     matrices = spectra.weight_matrices(net)
     if name not in matrices:
         raise ValueError(f"name: got {name!r}, expected one of {', '.join(matrices)}")
-    x = inputs(net, x)
+    x = cast(Tensor, inputs(net, x))
     module = net.get_submodule(name.removesuffix("weight").rstrip("."))
     if isinstance(module, TwoLayerNet):
         return x

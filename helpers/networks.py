@@ -107,7 +107,7 @@ def mlp(
     """
     d, outputs = _checks.integer("d", d), _checks.integer("outputs", outputs)
     width, depth = _checks.integer("width", width), _checks.integer("depth", depth)
-    layers = {}
+    layers: dict[str, nn.Module] = {}
     for k in range(1, depth + 1):
         layers[f"hidden{k}"] = nn.Linear(d if k == 1 else width, width, bias=False)
         if batch_norm:
@@ -159,7 +159,7 @@ def convolutional(
     sides = [sides] * len(channels) if isinstance(sides, int) else list(sides)
     if len(sides) != len(channels) or any(_checks.integer("kernel_size", side) % 2 == 0 for side in sides):
         raise ValueError(f"kernel_size: got {kernel_size}, expected an odd number, or {len(channels)} of them")
-    layers = {}
+    layers: dict[str, nn.Module] = {}
     for k, (leaving, side) in enumerate(zip(channels, sides, strict=True), 1):
         leaving = _checks.integer("channels", leaving)
         layers[f"convolution{k}"] = nn.Conv2d(entering, leaving, side, stride=2, padding=side // 2, bias=False)

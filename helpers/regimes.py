@@ -120,7 +120,9 @@ def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tenso
     """
     sizes = [len(data.y), len(held_out[1]), len(data.y_test)]
     both = cross_kernels(net, torch.cat([data.x, held_out[0], data.x_test]), data.x)
-    conjugate, tangent = (ridge_r2(*kernel.split(sizes), data, held_out[1])[0] for kernel in both)
+    conjugate, tangent = (
+        ridge_r2(train, held, test, data, held_out[1])[0] for train, held, test in (k.split(sizes) for k in both)
+    )
     return {"ck_r2": conjugate, "ntk_r2": tangent, "kta": kernels.alignment(both[1][: sizes[0]], data.y)}
 
 
@@ -147,7 +149,7 @@ def measure(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = No
     """
     if data.directions is None:
         raise ValueError("data: got directions None, expected data whose directions are known")
-    if not isinstance(run.after, TwoLayerNet):
+    if not isinstance(run.after, TwoLayerNet) or not isinstance(run.before, TwoLayerNet):
         raise TypeError(f"run: got a run of {type(run.after).__name__}, expected one of a TwoLayerNet")
     width = math.sqrt(len(run.after.readout))
     start = spectra.singular_values(run.before.weight) / width

@@ -145,7 +145,7 @@ def _reporting_deaths(backend: Any) -> Any:
     others still starting again, it computes in this process: here it counts two.
     """
 
-    class Reporting(type(backend)):
+    class Reporting(type(backend)):  # type: ignore[misc]  # a class known only here
         def effective_n_jobs(self, n_jobs: int) -> int:
             return max(2, super().effective_n_jobs(n_jobs))
 
@@ -161,7 +161,7 @@ def _reporting_deaths(backend: Any) -> Any:
             return future
 
     reporting = object.__new__(Reporting)
-    vars(reporting).update(vars(backend))  # the caller's client and options; copy.copy would make a new one without
+    reporting.__dict__.update(vars(backend))  # the caller's client and options; copy.copy would make a new one without
     return reporting
 
 

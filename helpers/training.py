@@ -2,8 +2,9 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -66,17 +67,19 @@ class Run:
         return float(self.history["test_accuracy"].iloc[-1])
 
 
-def _optimizer(name: str | type[torch.optim.Optimizer], lr: float, parameters: list[Tensor], options: dict):
+def _optimizer(
+    name: str | type[torch.optim.Optimizer], lr: float, parameters: Sequence[Tensor], options: dict[str, Any]
+) -> torch.optim.Optimizer:
     """An instance of the torch optimizer called `name`, whatever its case."""
-    known = {k.lower(): v for k, v in vars(torch.optim).items() if isinstance(v, type)}
-    kind = known.get(name.lower()) if isinstance(name, str) else name
+    known: dict[str, Any] = {k.lower(): v for k, v in vars(torch.optim).items() if isinstance(v, type)}
+    kind: Any = known.get(name.lower()) if isinstance(name, str) else name
     unfit = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)  # no steps, closures, sparse gradients
     if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)) or kind in unfit:
         raise ValueError(
             f"optimizer: got {name!r}, expected the name of a torch.optim optimizer, e.g. sgd, adam, adamw"
         )
     try:
-        return kind(parameters, lr=lr, **options)
+        return kind(parameters, lr=lr, **options)  # type: ignore[call-arg]  # those that are left take a rate
     except TypeError as error:
         raise TypeError(f"options: got {sorted(options)}, not all of them known to {kind.__name__} ({error})") from None
 
@@ -179,7 +182,7 @@ def train(
     seed: int = 0,
     progress: bool = False,
     on_evaluation: Callable[[int, nn.Module], None] | None = None,
-    **options,
+    **options: Any,
 ) -> Run:
     """Train a copy of `net` on `data` with the loss |f(X) - y|^2 / (2n).
 

@@ -33,7 +33,7 @@ def ship_mathjax(app: Sphinx) -> None:
     if app.builder.format != "html":
         return
     package = importlib.metadata.distribution("sphinx-mathjax-offline")
-    source = Path(package.locate_file("sphinx-mathjax-offline/static/mathjax"))
+    source = Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax")))
     target = Path(app.outdir) / "_static" / "mathjax"
     for part in MATHJAX_PARTS:
         copy = shutil.copytree if (source / part).is_dir() else shutil.copy

@@ -5,13 +5,16 @@ A Law is a probability measure on [0, inf): bands with a density, and atoms.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from .._checks import integer, real
 from ..activations import Activation, normalized
 from .finite_size import tangent_kernel_correction
-from .free_convolution import spectrum
+from .free_convolution import Population, spectrum
 from .measures import Band, Law, MarchenkoPasturBand, eigenvalues
 from .one_step import OneStep, one_step, one_step_draws
 from .populations import DiscretePopulation, MarchenkoPasturPopulation
@@ -30,6 +33,8 @@ __all__ = [
     "spiked_singular_value",
 ]
 
+Eigenvalues = Law | ArrayLike | Tensor  # of a population
+
 
 def marchenko_pastur(ratio: float, variance: float = 1.0) -> Law:
     """Limit law of the eigenvalues of G' G / N, G (N x p) i.i.d. with mean 0 and `variance`, p/N = `ratio`.
@@ -46,7 +51,7 @@ def marchenko_pastur(ratio: float, variance: float = 1.0) -> Law:
     return Law((MarchenkoPasturBand(ratio, variance),), atoms)
 
 
-def sample_covariance_law(population, ratio: float) -> Law:
+def sample_covariance_law(population: Eigenvalues, ratio: float) -> Law:
     """Limit law of the eigenvalues of Phi^(1/2) G' G Phi^(1/2) / N, G (N x p) i.i.d. N(0, 1), p/N = `ratio`.
 
     `population`: the eigenvalues of Phi (p x p), a list (m,) of numbers >= 0, or a Law. With Phi = I this
@@ -62,7 +67,7 @@ def sample_covariance_law(population, ratio: float) -> Law:
 
 
 def conjugate_kernel_law(
-    activation: str | Activation, n: int, d: int, h: int | Sequence[int], *, population=None
+    activation: str | Activation, n: int, d: int, h: int | Sequence[int], *, population: Eigenvalues | None = None
 ) -> Law:
     """Limit law of the eigenvalues of CK = F F' / h (n x n), F = s(X W' / sqrt d).
 
@@ -87,7 +92,7 @@ def conjugate_kernel_law(
     widths = [integer("h", width) for width in (h if isinstance(h, Sequence) and not isinstance(h, str) else [h])]
     if not widths:
         raise ValueError("h: got no widths, expected a positive integer or a sequence of them")
-    law = population
+    law: Any = population
     for width in widths:
         law = Law(*spectrum(_phi(activation, n, d, law, n / width), n / width))
     return law
@@ -100,7 +105,7 @@ def neural_tangent_kernel_law(
     h: int,
     *,
     readout_power: float = 1.0,
-    population=None,
+    population: Eigenvalues | None = None,
     finite_size: bool = False,
 ) -> Law:
     """Limit law of the eigenvalues of NTK = (X X'/d) o (S S'/h) + CK (n x n), S = s'(X W' / sqrt d) diag(v).
@@ -134,7 +139,7 @@ def neural_tangent_kernel_law(
     return Law(moved, tuple((location + shift, mass) for location, mass in atoms))
 
 
-def _phi(activation, n, d, population, gamma):
+def _phi(activation: Activation, n: int, d: int, population: Eigenvalues | None, gamma: float) -> Population:
     """The population (1 - b^2) + b^2 mu of a layer, mu as `population` says."""
     slope = activation.linear_coefficient**2
     offset = 1 - slope if slope < 1 - 1e-12 else 0.0
@@ -147,7 +152,7 @@ def _phi(activation, n, d, population, gamma):
     return _affine(population, offset, slope, gamma)
 
 
-def _affine(population, offset, slope, gamma):
+def _affine(population: Eigenvalues, offset: float, slope: float, gamma: float) -> DiscretePopulation:
     """The population offset + slope mu, mu distributed as the Law or the eigenvalues `population`."""
     if isinstance(population, Law):
         mu, weights = population.nodes(int(np.clip(40 / gamma, 512, 4096)))  # spacing well below gamma

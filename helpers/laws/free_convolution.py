@@ -22,24 +22,29 @@ Source: Silverstein and Choi (1995) for r = 0; Belinschi and Bercovici (2007), s
 Biane (1997) for the semicircle.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.fft import dct
 from scipy.optimize import brentq, minimize_scalar
 
 from .measures import Band
 from .populations import DiscretePopulation, MarchenkoPasturPopulation
 
+Population = MarchenkoPasturPopulation | DiscretePopulation
+Arrays = tuple[np.ndarray, ...]
+
 
 @dataclass(frozen=True, eq=False)
 class _Model:
-    pop: MarchenkoPasturPopulation | DiscretePopulation
+    pop: Population
     gamma: float
     r: float
     noise: float
 
-    def outside(self, w, inner):
+    def outside(self, w: np.ndarray, inner: bool) -> Arrays:
         """At real w (m,) outside the population: z, zeta, s, and a number in [-1, 1], < 0 iff z is outside."""
         r, gamma = self.r, self.gamma
         with np.errstate(all="ignore"):
@@ -65,7 +70,7 @@ class _Model:
                 excess = np.where(excess < 0, (spread - 1) / (spread + 1), 1.0)
             return z, zeta, s, np.nan_to_num(excess, nan=1.0)
 
-    def newton(self, z, s, zeta):
+    def newton(self, z: np.ndarray, s: np.ndarray, zeta: np.ndarray) -> Arrays:
         """Newton's method for (s, zeta) at the points z, from guesses, all (m,).
 
         Returns both, their slopes in z, and which are right: converged, Im s < 0 < Im w,
@@ -98,19 +103,19 @@ class _Model:
         return s, zeta, slope_s, slope_zeta, right & ((zeta.imag > 0) | (noise == 0))
 
 
-def _arcs(model):
+def _arcs(model: _Model) -> list[tuple[int, Callable[[np.ndarray], np.ndarray], tuple[float, float]]]:
     """Stretches of the real w line outside the population: (samples, map from [0, 1] to w, the two ends).
 
     The first runs from the top of the population up through infinity to its bottom.
     """
     pop = model.pop
 
-    def around(v):
+    def around(v: np.ndarray) -> np.ndarray:
         far = pop.highest * 10.0 ** (-15 + 20 * np.where(v < 0.5, 2 * v, 2 - 2 * v))
         return np.where(v < 0.5, pop.highest + far, pop.lowest - far)
 
-    def between(lo, hi):
-        def place(v):
+    def between(lo: float, hi: float) -> Callable[[np.ndarray], np.ndarray]:
+        def place(v: np.ndarray) -> np.ndarray:
             x = 60 * v - 30
             return np.where(v < 0.5, lo + (hi - lo) / (1 + np.exp(-x)), hi - (hi - lo) / (1 + np.exp(x)))
 
@@ -120,7 +125,7 @@ def _arcs(model):
     return [(1001, around, (pop.highest, pop.lowest)), *gaps]
 
 
-def _gaps(model):
+def _gaps(model: _Model) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     """Gaps of the spectrum as ((z, mass below) at the left end, the same at the right end), unsorted.
 
     The first contains infinity: it runs from the spectrum's top up to infinity and on to its bottom.
@@ -131,14 +136,14 @@ def _gaps(model):
     for samples, place, poles in _arcs(model):
         for inner in (False,) if r == 0 else (False, True):
 
-            def at(v, place=place, inner=inner):
+            def at(v: ArrayLike, place: Callable = place, inner: bool = inner) -> Arrays:
                 w = place(np.atleast_1d(v))
                 return w, *model.outside(w, inner)
 
-            def excess(v):
+            def excess(v: float) -> float:
                 return at(v)[4][0]
 
-            def end(v, pole):
+            def end(v: float, pole: float | None) -> tuple[float, float]:
                 w, z, zeta, s, _ = (float(t[0]) for t in at(v))
                 if pole in heavy:
                     z = r * pole  # an atom of the spectrum
@@ -165,7 +170,9 @@ def _gaps(model):
     return found
 
 
-def _inside(model, x, s, zeta, edges, top):
+def _inside(
+    model: _Model, x: np.ndarray, s: np.ndarray, zeta: np.ndarray, edges: tuple[float, float], top: float
+) -> Arrays:
     """The complex s and zeta at points x (m,) inside the spectrum.
 
     Newton from the guesses where that works; elsewhere by continuation from far above the real axis.
@@ -194,7 +201,7 @@ def _inside(model, x, s, zeta, edges, top):
     raise ArithmeticError(f"no root at {len(left)} of {len(x)} points between {edges[0]:.6g} and {edges[1]:.6g}")
 
 
-def _band(model, lo, hi, mass, points, top):
+def _band(model: _Model, lo: float, hi: float, mass: float, points: int, top: float) -> Band:
     """The band [lo, hi] that holds `mass`, with as many nodes as that takes."""
     mid, half, gamma, r = (lo + hi) / 2, (hi - lo) / 2, model.gamma, model.r
     before, s, zeta = np.array([0, np.pi]), np.array([1.0, 1.0]), np.array([lo, hi])
@@ -218,7 +225,9 @@ def _band(model, lo, hi, mass, points, top):
     return Band(lo, hi, c[: np.flatnonzero(np.abs(c) > 1e-13 * c[0])[-1] + 1])
 
 
-def spectrum(pop, gamma: float, r: float = 0.0, noise: float = 0.0):
+def spectrum(
+    pop: Population, gamma: float, r: float = 0.0, noise: float = 0.0
+) -> tuple[tuple[Band, ...], tuple[tuple[float, float], ...]]:
     """Bands (ascending) and atoms, (location, mass), of the spectrum of Phi^(1/2) (G G'/h + r I) Phi^(1/2).
 
     `pop`: a population with some mass above 0; gamma = n/h > 0; r >= 0. `noise` >= 0: the variance of a

@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.polynomial.polynomial import polyval
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from .._checks import array
 
@@ -17,7 +20,7 @@ class Band:
     hi: float
     coefficients: np.ndarray
 
-    def _angle(self, x):
+    def _angle(self, x: np.ndarray) -> np.ndarray:
         return 2 * np.arctan2(np.sqrt(x - self.lo), np.sqrt(self.hi - x))
 
     def density(self, x: np.ndarray) -> np.ndarray:
@@ -31,7 +34,7 @@ class Band:
         series = np.concatenate([[0], c[1:] / np.arange(1, len(c))])
         return c[0] * angle + polyval(np.exp(1j * angle), series).imag
 
-    def nodes(self, points: int):
+    def nodes(self, points: int) -> tuple[np.ndarray, np.ndarray]:
         """Nodes and weights, each (points,): Gauss-Chebyshev in theta."""
         angle = (np.arange(points) + 0.5) * np.pi / points
         weights = polyval(np.exp(1j * angle), self.coefficients).real * np.pi / points
@@ -53,10 +56,10 @@ class MarchenkoPasturBand:
     def hi(self) -> float:
         return self.variance * (1 + math.sqrt(self.ratio)) ** 2
 
-    def density(self, x):
+    def density(self, x: np.ndarray) -> np.ndarray:
         return np.sqrt((x - self.lo) * (self.hi - x)) / (2 * math.pi * self.ratio * self.variance * x)
 
-    def mass_below(self, x):
+    def mass_below(self, x: np.ndarray) -> np.ndarray:
         # d mass / d theta = (2/pi) m sin^2 / (1 + rho^2 - 2 rho cos), m = min(1, 1/ratio): integrate its Fourier series
         rho = min(math.sqrt(self.ratio), 1 / math.sqrt(self.ratio))
         angle = 2 * np.arctan2(np.sqrt(x - self.lo), np.sqrt(self.hi - x))
@@ -64,7 +67,7 @@ class MarchenkoPasturBand:
         tail = (1 - rho**2) / rho**2 * (np.arctan2(sine, 1 - cosine) - sine)
         return min(1, 1 / self.ratio) * (angle + sine - tail) / math.pi
 
-    def nodes(self, points):
+    def nodes(self, points: int) -> tuple[np.ndarray, np.ndarray]:
         angle = (np.arange(points) + 0.5) * math.pi / points
         half = (self.hi - self.lo) / 2
         x = (self.hi + self.lo) / 2 - half * np.cos(angle)
@@ -85,13 +88,13 @@ class SquareRootBand:
     def hi(self) -> float:
         return math.sqrt(self.square.hi)
 
-    def density(self, x):
+    def density(self, x: np.ndarray) -> np.ndarray:
         return 2 * x * self.square.density(x**2)
 
-    def mass_below(self, x):
+    def mass_below(self, x: np.ndarray) -> np.ndarray:
         return self.square.mass_below(np.clip(x**2, self.square.lo, self.square.hi))
 
-    def nodes(self, points):
+    def nodes(self, points: int) -> tuple[np.ndarray, np.ndarray]:
         x, weights = self.square.nodes(points)
         return np.sqrt(x), weights
 
@@ -129,7 +132,7 @@ class Law:
         atoms = tuple((math.sqrt(location), mass) for location, mass in self.atoms)
         return Law(tuple(SquareRootBand(band) for band in self.bands), atoms)
 
-    def density(self, x) -> np.ndarray:
+    def density(self, x: ArrayLike | Tensor) -> np.ndarray:
         """Density at x (number, array or tensor): float64 array of x's shape. Atoms are left out.
 
         Raises ValueError if x holds a NaN, TypeError if it is not numeric.
@@ -141,7 +144,7 @@ class Law:
             out[inside] = band.density(x[inside])
         return out
 
-    def cdf(self, x) -> np.ndarray:
+    def cdf(self, x: ArrayLike | Tensor) -> np.ndarray:
         """Mass of (-inf, x], atoms included, at x (number, array or tensor): float64 array of x's shape.
 
         Raises ValueError if x holds a NaN, TypeError if it is not numeric.
@@ -166,7 +169,7 @@ class Law:
         order = np.argsort(nodes)
         return nodes[order], weights[order]
 
-    def distance(self, values) -> float:
+    def distance(self, values: ArrayLike | Tensor) -> float:
         """Kolmogorov-Smirnov distance between this law and the eigenvalues `values` (m,).
 
         Values within 1e-6 of the largest from an atom count as on it: that is rounding, in float32 too.
@@ -186,7 +189,7 @@ class Law:
         return float(max(np.abs(after - at).max(), np.abs(before - (at - jump)).max()))
 
 
-def numbers(name, value):
+def numbers(name: str, value: Any) -> np.ndarray:
     """`value` as a float64 array of its own shape."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
@@ -202,6 +205,6 @@ def numbers(name, value):
     return result
 
 
-def eigenvalues(name, value):
+def eigenvalues(name: str, value: Any) -> np.ndarray:
     """`value` as a float64 array (m,), m > 0, of finite numbers: a copy."""
     return array(name, value, None).cpu().numpy().astype(np.float64)

@@ -116,11 +116,16 @@ def one_step_draws(
     limit = one_step(activation, rate, n, d, h, teacher=teacher, noise=noise, output_scale=output_scale)
     n, d, h, draws = integer("n", n), integer("d", d, 3), integer("h", h, 2), integer("draws", draws)
     rng, b, t = np.random.default_rng(integer("seed", seed, 0)), normalized(activation), _teacher(teacher)
-    b = b.linear_coefficient
-    return [_draw(rng, b, t, rate, n, d, h, noise, output_scale, limit.threshold_rate) for _ in range(draws)]
+    return [
+        _draw(rng, b.linear_coefficient, t, rate, n, d, h, noise, output_scale, limit.threshold_rate)
+        for _ in range(draws)
+    ]
 
 
-def _draw(rng, b, t, rate, n, d, h, noise, scale, threshold_rate) -> OneStep:
+def _draw(
+    rng: np.random.Generator, b: float, t: Activation, rate: float, n: int, d: int, h: int, noise: float, scale: float,
+    threshold_rate: float,
+) -> OneStep:  # fmt: skip
     # three axes: beta; the rest of g; the rest of X'r
     scale = scale * math.sqrt(rng.chisquare(h) / h)  # |v| is not sqrt h
     g = np.array([rng.standard_normal(), math.sqrt(rng.chisquare(d - 1)), 0.0])
@@ -130,7 +135,7 @@ def _draw(rng, b, t, rate, n, d, h, noise, scale, threshold_rate) -> OneStep:
     pull = np.append(r @ x, np.linalg.norm(r) * math.sqrt(rng.chisquare(d - 2))) / n  # X'r / n
     strength, w = rate * scale * b * np.linalg.norm(pull) / math.sqrt(d), pull / np.linalg.norm(pull)
     q = g + strength * w
-    length = np.linalg.norm(q)
+    length = float(np.linalg.norm(q))
     value, on_q = _top_singular(rng, length, d, h)
 
     def right_overlap(direction: np.ndarray) -> float:
@@ -153,7 +158,7 @@ def _draw(rng, b, t, rate, n, d, h, noise, scale, threshold_rate) -> OneStep:
     )
 
 
-def _top_singular(rng, length: float, d: int, h: int) -> tuple[float, float]:
+def _top_singular(rng: np.random.Generator, length: float, d: int, h: int) -> tuple[float, float]:
     """Top singular value of W_perp + u q' and |cosine| of its right vector and q, sampled given |q|.
 
     Householder steps from q turn W_perp into a bidiagonal of chi variables (Dumitriu and Edelman 2002).

@@ -22,8 +22,9 @@ class MarchenkoPasturPopulation:
     most_nodes = 8192  # of a band; each costs little here
 
     @property
-    def _bulk(self):
-        return tuple(self.offset + self.slope * (1 + sign * self.ratio**0.5) ** 2 for sign in (-1, 1))
+    def _bulk(self) -> tuple[float, float]:
+        low, high = (self.offset + self.slope * (1 + sign * self.ratio**0.5) ** 2 for sign in (-1, 1))
+        return low, high
 
     @property
     def zero(self) -> float:
@@ -31,7 +32,7 @@ class MarchenkoPasturPopulation:
         return max(0.0, 1 - 1 / self.ratio) if self.offset == 0 else 0.0
 
     @property
-    def atoms(self):
+    def atoms(self) -> tuple[tuple[float, float], ...]:
         """Atoms at phi > 0, as (value, mass)."""
         return ((self.offset, 1 - 1 / self.ratio),) if self.offset > 0 and self.ratio > 1 else ()
 
@@ -45,7 +46,7 @@ class MarchenkoPasturPopulation:
         """Top of the support."""
         return self._bulk[1]
 
-    def gaps(self, gamma: float, r: float):
+    def gaps(self, gamma: float, r: float) -> list[tuple[float, float]]:
         """Bounded gaps (lo, hi) of the population in which the spectrum may have a gap."""
         return [(self.offset, self._bulk[0])] if self.atoms else []
 
@@ -55,7 +56,7 @@ class MarchenkoPasturPopulation:
             return 1.0
         return self.zero + sum(mass for value, mass in self.atoms if value < w)
 
-    def transforms(self, w: np.ndarray):
+    def transforms(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """int phi / (w - phi) dnu and int phi / (w - phi)^2 dnu at the points w, each of w's shape."""
         c = self.ratio
         zeta = (w - self.offset) / self.slope + 0j
@@ -95,7 +96,7 @@ class DiscretePopulation:
     def mass_below(self, w: float) -> float:
         return self.zero + self.weights[self.values < w].sum()
 
-    def transforms(self, w: np.ndarray):
+    def transforms(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         power = self.weights * self.values
         first, second = np.empty(w.shape, w.dtype), np.empty(w.shape, w.dtype)
         block = max(1, 500_000 // len(power))
@@ -105,7 +106,7 @@ class DiscretePopulation:
             second[i : i + block] = np.square(inverse, out=inverse) @ power
         return first, second
 
-    def gaps(self, gamma: float, r: float):
+    def gaps(self, gamma: float, r: float) -> list[tuple[float, float]]:
         if self.bulks is not None:
             return [(a[1], b[0]) for a, b in itertools.pairwise(self.bulks)]
         # The two neighbors alone push the left side of the edge inequality above `near`^2, and its right
@@ -122,7 +123,7 @@ class DiscretePopulation:
             keep = (1 - share) * near < 1 + r + far
         return list(zip(lo[keep], hi[keep], strict=True))
 
-    def _one_sided(self, i):
+    def _one_sided(self, i: int) -> float:
         power = self.weights * self.values
         left = power[:i] @ (1 / (self.values[i] - self.values[:i]))
         right = power[i + 2 :] @ (1 / (self.values[i + 2 :] - self.values[i + 1]))
