@@ -24,6 +24,9 @@ def folder(cache: Any, function: Callable) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise ValueError(f"cache: got {str(cache)!r}, where a file stands, expected a folder") from None
+    except OSError as error:
+        problem = error.strerror
+        raise ValueError(f"cache: got {str(cache)!r}, which cannot be made ({problem}), expected a folder") from error
     return path
 
 
@@ -33,22 +36,29 @@ def text(task: Any) -> str:
 
 
 def load(folder: Path, task: Any) -> dict[str, float] | None:
-    """The result kept for `task`; None where there is none, or a file that is not what `save` writes."""
+    """The result kept for `task`; None where there is none, or no readable file that `save` wrote."""
     try:
         kept = json.loads(_file(folder, task).read_text(encoding="utf-8"))
         task_kept, result = kept["task"], dict(kept["result"])
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
     sound = text(task_kept) == text(task) and result and all(isinstance(v, (int, float)) for v in result.values())
     return result if sound else None
 
 
 def save(folder: Path, task: Any, result: dict[str, float]) -> None:
-    """Written aside and moved into place, so that an interruption leaves no half file under the final name."""
+    """Written aside and moved into place, so that an interruption leaves no half file under the final name.
+
+    OSError where the disk is full or the folder takes no files.
+    """
     file = _file(folder, task)
     aside = file.with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps({"task": task, "result": result}), encoding="utf-8")
-    aside.replace(file)
+    try:
+        aside.write_text(json.dumps({"task": task, "result": result}), encoding="utf-8")
+        aside.replace(file)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def _file(folder: Path, task: Any) -> Path:

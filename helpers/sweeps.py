@@ -41,7 +41,8 @@ def sweep(
     jobs : processes, each with one thread; 1 computes in this process. Inside `joblib.parallel_config("dask")`, or
         another backend, that backend decides where and with how many; other machines need this package installed.
     cache : a folder. Finished points are kept there, and the next call takes them from there. A change of the function,
-        or of what it calls, starts anew (see `_fingerprint`). Failed points are not kept, but tried again.
+        or of what it calls, starts anew (see `_fingerprint`). Failed points are not kept, but tried again. Where the
+        disk is full or read-only, points are computed and returned all the same.
     progress : show a bar.
 
     Returns
@@ -56,7 +57,7 @@ def sweep(
 
     Warns
     -----
-    RuntimeWarning : once, where points failed.
+    RuntimeWarning : once, where points failed; once, where a point could not be kept.
     """
     points, seeds, jobs = _grid.points(grid), _grid.seeds(seeds), _checks.integer("jobs", jobs)
     _grid.check_call(function, points)
@@ -65,7 +66,8 @@ def sweep(
     kept = {} if folder is None else {index: _store.load(folder, task) for index, task in tasks.items()}
     results = {index: result for index, result in kept.items() if result is not None}
     waiting = {index: task for index, task in tasks.items() if index not in results}
-    errors = {}
+    errors: dict[int, str] = {}
+    unkept: list[OSError] = []
     with tqdm(total=len(tasks), initial=len(results), disable=not progress, leave=False, desc="points") as bar:
         for index, result, error in _outcomes(function, waiting, jobs):
             if error:
@@ -73,11 +75,17 @@ def sweep(
             else:
                 results[index] = result
                 if folder is not None:
-                    _store.save(folder, tasks[index], result)
+                    try:
+                        _store.save(folder, tasks[index], result)
+                    except OSError as problem:
+                        unkept.append(problem)
             bar.update()
     if errors:
         first, error = min(errors.items())
         message = f"{len(errors)} of {len(tasks)} points failed; the first is {_store.text(tasks[first])}: {error}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    if unkept:
+        message = f"cache: {len(unkept)} points could not be kept in {folder}; the first error is {unkept[0]}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
     return _frame(tasks, results, errors)
 

@@ -446,6 +446,7 @@ def test_the_bar_counts_all_points(counted, tmp_path, capsys):
         ("jobs", {"jobs": "2"}, TypeError),
         ("cache", {"cache": 3}, TypeError),
         ("cache", {"cache": __file__}, ValueError),
+        ("cache", {"cache": "too-long" * 100}, ValueError),
     ],
 )
 def test_bad_arguments_are_refused(name, arguments, error):

@@ -2,9 +2,10 @@
 
 Every `book/*.ipynb` without a record in the cache runs under nbmake in a temporary folder, and its
 outputs go to the cache at once: a build that is killed resumes where it was. The Sphinx build that
-follows finds all of them there.
+follows finds all of them there. Of two runs at once, the second waits and finds the first one's outputs.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -137,4 +138,7 @@ def store(cache: JupyterCacheBase, path: Path, execution: Execution) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(min(main(), 1))
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with (ROOT / "_build" / ".lock").open("w") as lock:  # let go when this process ends, however it ends
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sys.exit(min(main(), 1))

@@ -49,9 +49,10 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
 
 
 def is_cached(cache: JupyterCacheBase, path: Path) -> bool:
+    """Whether the outputs are there, whole: a run that was killed may have left a record without its notebook."""
     try:
-        cache.match_cache_notebook(read_notebook(path))
-    except KeyError:
+        cache.get_cache_bundle(cache.match_cache_notebook(read_notebook(path)).pk)
+    except (KeyError, nbformat.reader.NotJSONError):
         return False
     return True
 
