@@ -3,7 +3,9 @@
 `book/_ext/execute.py` runs them (`make test` calls it first) and keeps only what went well.
 """
 
+import getpass
 import re
+import socket
 
 import pytest
 from notebook_cache import cached_outputs, is_cached, open_cache
@@ -11,6 +13,11 @@ from project import ROOT, notebooks
 
 # What a page can show, and the values that `glue` keeps for the text.
 SHOWN = re.compile(r"text/(plain|html|markdown|latex)|image/(png|svg\+xml)|application/papermill.record/.*")
+# What belongs to one machine or moment: a folder, an address in memory, a kernel's number, a time, a bar of progress.
+FLEETING = re.compile(
+    r"(?<![\w.:/<])/(?:home|root|Users|tmp|var|opt|usr|mnt|work)/\w|\b0x[0-9a-f]{8,}|\bipykernel_\d"
+    r"|\b\d{1,2}:\d{2}:\d{2}\b|\b\d+(?:\.\d+)? ?(?:it/s|s/it)\b|\|[█▏▎▍▌▋▊▉ #]{5,}\|"
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +42,28 @@ def test_page_shows_no_raw_values(cache, page):
     """The value of a cell's last line, shown as Python prints it, belongs in no page: end the line with `;`."""
     for output in cached_outputs(cache, page):
         assert output.output_type != "execute_result" or "text/html" in output.data, output.data
+
+
+def written(output) -> str:
+    """The text of an output, pictures that are text (SVG, HTML) included."""
+    shown = [value for kind, value in output.get("data", {}).items() if not kind.startswith("image/png")]
+    return "\n".join(map(str, [output.get("text", ""), *shown]))
+
+
+@pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
+def test_page_shows_nothing_of_this_machine_or_moment(cache, page):
+    user, machine = re.escape(getpass.getuser()), re.escape(socket.gethostname())
+    own = re.compile(rf"{re.escape(str(ROOT))}|/{user}/|\b{user}@|@{machine}\b")
+    for output in cached_outputs(cache, page):
+        text = written(output)
+        for found in (FLEETING.search(text), own.search(text)):
+            assert not found, text[max(0, found.start() - 60) : found.end() + 60]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/home/ada/book", "File /tmp/ipykernel_7/1.py", "<Net at 0x7f2a3b4c5d6e>", "12:03:55", "3.1it/s", "|█████     |"],
+)
+def test_what_is_fleeting_is_found(text):
+    assert FLEETING.search(text)
+    assert not FLEETING.search("n/d = 2:1, at 3.5 s/d, https://example.org/home/x, </tmp>, 0x1, |x| < 5")
