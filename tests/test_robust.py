@@ -162,7 +162,7 @@ def killed(tmp_path_factory):
 def test_two_builds_after_a_kill_do_the_rest_once(killed):
     processes = [start(killed), start(killed)]
     try:
-        outputs = [process.communicate(timeout=120)[0] for process in processes]
+        outputs = [process.communicate(timeout=300)[0] for process in processes]
     finally:
         for process in processes:
             stop(process)

@@ -350,7 +350,7 @@ def test_a_killed_program_goes_on_where_it_stopped(tmp_path):
     assert 5 <= finished < 16
     process = run_script(tmp_path / "script.py", INTERRUPTED, tmp_path, 1)
     try:
-        output, _ = process.communicate(timeout=50)
+        output, _ = process.communicate(timeout=300)
     finally:
         kill(process)
     assert process.returncode == 0, output
@@ -398,7 +398,7 @@ DASK = """
 def test_dask_loses_a_worker_and_no_point(tmp_path):
     process = run_script(tmp_path / "script.py", DASK, tmp_path / "mark")
     try:
-        output, _ = process.communicate(timeout=100)
+        output, _ = process.communicate(timeout=300)
     finally:
         kill(process)
     assert process.returncode == 0 and "nothing lost" in output, output
