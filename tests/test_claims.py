@@ -1,6 +1,7 @@
 """Claims pass, fail and are recorded."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -59,3 +60,10 @@ def test_a_notebook_keeps_the_record():
         "name": "drift of W", "values": [0.002, 0.003], "above": None, "below": 0.01, "source": "paper, claim 1",
     }  # fmt: skip
     assert "0.002, 0.003 (mean 0.0025, sd 0.00071)" in bundle["text/plain"] and "below 0.01" in bundle["text/plain"]
+
+
+def test_without_ipython_a_claim_is_checked_all_the_same(monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    assert claims.check("a", 2.0, above=1, source="s") == 2.0
+    with pytest.raises(claims.ClaimFailed):
+        claims.check("a", 2.0, above=3, source="s")

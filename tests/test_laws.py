@@ -449,3 +449,11 @@ def test_square_root_is_the_law_of_singular_values(law):
 def test_square_root_refuses_negative_support():
     with pytest.raises(ValueError, match=r"^law"):
         laws.Law((), ((-1.0, 1.0),)).square_root()
+
+
+@pytest.mark.parametrize(
+    "population, r", [(MarchenkoPasturPopulation(0.5, 1.0, 1.0), 0.0), (MarchenkoPasturPopulation(2.0, 0.0, 1.0), 1.0)]
+)
+def test_noise_on_a_spectrum_that_may_have_zeros_is_refused(population, r):
+    with pytest.raises(ValueError, match=r"^noise: got 0.1, expected 0"):
+        spectrum(population, 0.5, r, noise=0.1)

@@ -116,3 +116,31 @@ def test_a_planted_spike_is_measured(run):
     assert row["outliers"] == 2
     assert row["overlap"] > 0.9 > 0.5 > row["overlap_start"]
     assert row["strength"] > 3
+
+
+class Unused(nn.Module):
+    """The layer called `idle` is there, but not called."""
+
+    def __init__(self):
+        super().__init__()
+        self.idle, self.used = nn.Linear(3, 2), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.used(x)
+
+
+def test_a_layer_that_is_not_called_is_refused():
+    with pytest.raises(ValueError, match=r"^name: got 'idle.weight', expected a layer that is called"):
+        layers.entering(Unused(), torch.ones(4, 3), "idle.weight")
+
+
+def test_a_layer_whose_bulk_has_left_is_all_outliers():
+    x, y = torch.zeros(60, 30), data.one_hot(torch.arange(60) % 3, 3)
+    dataset = data.Dataset(x, y, x, y, None, "nothing to see")
+    before, after = (nn.Sequential(nn.Linear(30, 30, bias=False)) for _ in range(2))
+    with torch.no_grad():
+        after[0].weight.copy_(100 * before[0].weight)
+    row = layers.measure(training.Run(before, after, None), dataset).loc["0.weight"]
+    assert row["outliers"] == 30 and math.isnan(row["bulk_drift"])
+    assert math.isnan(row["overlap_start"]) and math.isnan(row["overlap"])  # every class looks the same
+    assert row["top"] == pytest.approx(100 * row["top_start"], rel=1e-6)

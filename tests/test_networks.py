@@ -119,3 +119,7 @@ def test_more_depth_leaves_the_layers_in_front():
 def test_conventional_networks_refuse(name, call):
     with pytest.raises(ValueError, match=f"^{name}"):
         call()
+
+
+def test_a_printed_network_names_its_activation():
+    assert "(activation1): Normalized(tanh)" in repr(networks.mlp(6, 2, width=5, activation="tanh"))

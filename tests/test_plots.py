@@ -7,6 +7,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import to_hex
 
 from helpers import plots
@@ -73,3 +74,12 @@ after = dict(matplotlib.rcParams), *numbers, warnings.filters[:]
 assert before[:3] == after[:3], "an import changed global state"
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_tensor_is_drawn_like_an_array():
+    values, (_, (left, right)) = np.linspace(1, 4, 50), plt.subplots(1, 2)
+    plots.spectrum(left, values)
+    plots.spectrum(right, torch.from_numpy(values).requires_grad_())
+    first, second = (ax.patches[0].get_data().values for ax in (left, right))
+    assert np.array_equal(first, second)
+    plt.close("all")

@@ -195,6 +195,12 @@ def test_a_damaged_file_is_computed_again(counted, tmp_path, damage):
     assert sweeps.sweep(function, **arguments).equals(first) and calls() == 2 and file.read_bytes() == sound
 
 
+def test_a_builtin_without_a_signature_may_be_given():
+    with pytest.warns(RuntimeWarning, match="^1 of 1 points failed.*TypeError"):
+        frame = sweeps.sweep(max, {"x": [1]}, seeds=[0], jobs=1)  # it is found out when it is called
+    assert frame["error"][0].startswith("TypeError")
+
+
 # ---- what counts as a change
 
 SOURCE = """

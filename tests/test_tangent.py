@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from helpers import kernels
+from helpers import _layers, kernels
 from helpers._evaluation import inputs
 from helpers._gradients import Gradients
 from helpers._gram import add_gram
@@ -523,3 +523,21 @@ def ck(*args, **options):
 def test_bad_input_is_refused(message, call, error):
     with pytest.raises(error, match=f"^{message}"):
         call()
+
+
+def test_embeddings_that_are_changed_while_they_are_read_have_no_rule():
+    assert _layers.rule(nn.Embedding(5, 3)) is not None
+    assert _layers.rule(nn.Embedding(5, 3, max_norm=1.0)) is None
+    assert _layers.rule(nn.Embedding(5, 3, scale_grad_by_freq=True)) is None
+
+
+def test_complex_numbers_are_refused():
+    with pytest.raises(TypeError, match=r"^x: got dtype torch.complex64"):
+        kernels.neural_tangent_kernel(TwoLayerNet(3, 4), torch.ones(5, 3, dtype=torch.complex64))
+
+
+def test_a_layer_that_sees_another_number_of_samples_is_refused():
+    split = nn.Flatten(0), nn.Unflatten(0, (-1, 2))
+    net = nn.Sequential(*split, nn.Linear(2, 1), *split)
+    with pytest.raises(ValueError, match=r"^layer: got one that is not given"):
+        kernels.conjugate_kernel(net, torch.ones(5, 4))
