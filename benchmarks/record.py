@@ -20,7 +20,9 @@ CELL = re.compile(r'(?<=\nmachine = )"[^"\n]*"\nrecord = """\\\n.*?"""', re.DOTA
 
 def machine(threads: int) -> str:
     """This machine in words."""
-    cores = f"{os.cpu_count()} cores of an {platform.machine()} processor with {torch.backends.cpu.get_cpu_capability()}"
+    cores = (
+        f"{os.cpu_count()} cores of an {platform.machine()} processor with {torch.backends.cpu.get_cpu_capability()}"
+    )
     versions = f"Python {platform.python_version()}, torch {torch.__version__}"
     return f"{cores}, {threads} of them used, {platform.system()}, {versions}"
 

@@ -129,7 +129,9 @@ class SpectralMonitor:
         self._add(self._step, rows, values)
         if self._folder is not None:
             if self._folder.start() is None:
-                self._folder.save_start({f"{n}:{k}": a for n, found in self._start.items() for k, a in enumerate(found)})
+                self._folder.save_start(
+                    {f"{n}:{k}": a for n, found in self._start.items() for k, a in enumerate(found)}
+                )
             lines = {"step": self._step, "rows": [without_nan(row) for row in rows]}
             kept = {name: v.tolist() if np.isfinite(v).all() else None for name, v in values.items()}
             self._folder.append(lines | {"values": kept})

@@ -102,9 +102,9 @@ def ridge_r2(
         raise ValueError("ridges: got none, expected at least one")
     ridges = [_checks.real("ridges", ridge, positive=True) for ridge in ridges]
     n, held = len(data.y), len(y_held_out)
-    new = torch.cat([
-        _checks.array("k_held_out", k_held_out, held, n), _checks.array("k_test", k_test, len(data.y_test), n)
-    ])
+    new = torch.cat(
+        [_checks.array("k_held_out", k_held_out, held, n), _checks.array("k_test", k_test, len(data.y_test), n)]
+    )
     k_train, new = k_train.double(), new.double()  # once, not for every ridge
     predictions = {ridge: kernels.kernel_ridge(k_train, new, data.y, ridge) for ridge in ridges}
     best = max(ridges, key=lambda ridge: r2(predictions[ridge][:held], y_held_out))

@@ -39,8 +39,8 @@ class Chapter:
     @cached_property
     def prose(self) -> str:
         """Without front matter and code cells."""
-        body = re.sub(r"\A---\n.*?\n---\n", "", self.text, flags=re.S)
-        return re.sub(r"^```\{code-cell\}.*?^```$", "", body, flags=re.S | re.M)
+        body = re.sub(r"\A---\n.*?\n---\n", "", self.text, flags=re.DOTALL)
+        return re.sub(r"^```\{code-cell\}.*?^```$", "", body, flags=re.DOTALL | re.MULTILINE)
 
     @cached_property
     def paragraphs(self) -> list[str]:
@@ -49,7 +49,9 @@ class Chapter:
     @cached_property
     def goals(self) -> str:
         """The box in front: what is learned, what must be known, which claim is tested."""
-        box = re.search(r"^```\{admonition\} In this chapter\n:class: tip\n(.*?)^```$", self.prose, re.S | re.M)
+        box = re.search(
+            r"^```\{admonition\} In this chapter\n:class: tip\n(.*?)^```$", self.prose, re.DOTALL | re.MULTILINE
+        )
         return box.group(1) if box else ""
 
     @cached_property
@@ -76,7 +78,7 @@ def opening(chapter: Chapter) -> Iterator[str]:
 
 
 def goals_box(chapter: Chapter) -> Iterator[str]:
-    goals = re.findall(r"^(\d)\. \S", chapter.goals, re.M)
+    goals = re.findall(r"^(\d)\. \S", chapter.goals, re.MULTILINE)
     if "You will learn\n" not in chapter.goals or goals != ["1", "2", "3"]:
         yield "goals: the box has no three numbered goals under 'You will learn'"
     for words in ("You need ", "The chapter tests ", "{doc}`notation`"):
@@ -109,26 +111,26 @@ def parameters(chapter: Chapter) -> Iterator[str]:
     if len(found) != 1:
         yield f"parameters: {len(found)} cells are tagged `parameters`, expected one"
         return
-    seeds = re.search(r"^seeds = (\[.*?\])", found[0], re.M)
+    seeds = re.search(r"^seeds = (\[.*?\])", found[0], re.MULTILINE)
     if not seeds or len(ast.literal_eval(seeds.group(1))) < 3:
         yield "parameters: no list `seeds` of three or more"
 
 
 def sections(chapter: Chapter) -> Iterator[str]:
-    headings = re.findall(r"^## (.+)$", chapter.prose, re.M)
+    headings = re.findall(r"^## (.+)$", chapter.prose, re.MULTILINE)
     if headings[-3:] != LAST_SECTIONS:
         yield f"sections: the last three are {headings[-3:]}, expected {LAST_SECTIONS}"
     summary = chapter.prose.split("\n## Summary\n")[-1]
-    if not re.search(r"^- \S", summary, re.M):
+    if not re.search(r"^- \S", summary, re.MULTILINE):
         yield "sections: the summary has no list"
 
 
 def exercises(chapter: Chapter) -> Iterator[str]:
-    found = re.findall(r"^```\{exercise\}\n:label: (\S+)\n\n\*\*(\w+)\.\*\*", chapter.prose, re.M)
+    found = re.findall(r"^```\{exercise\}\n:label: (\S+)\n\n\*\*(\w+)\.\*\*", chapter.prose, re.MULTILINE)
     if [kind for _, kind in found] != EXERCISES:
         yield f"exercises: {[kind for _, kind in found]} with a label and their kind in bold, expected {EXERCISES}"
     for label, _ in found:
-        if not re.search(rf"^```\{{solution(-start)?\}} {label}\n:class: dropdown$", chapter.prose, re.M):
+        if not re.search(rf"^```\{{solution(-start)?\}} {label}\n:class: dropdown$", chapter.prose, re.MULTILINE):
             yield f"exercises: {label} has no folded solution"
 
 
@@ -148,7 +150,7 @@ def figures(chapter: Chapter) -> Iterator[str]:
 
 def alternative(cell: NotebookNode) -> str:
     """The text alternative of an image, or the one that an interactive figure is called with."""
-    inside = re.search(r"\balt=\(?\s*[\"'](.+?)[\"'],?$", cell.source, re.S | re.M)
+    inside = re.search(r"\balt=\(?\s*[\"'](.+?)[\"'],?$", cell.source, re.DOTALL | re.MULTILINE)
     return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") or (inside.group(1) if inside else "")
 
 

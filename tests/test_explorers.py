@@ -130,7 +130,7 @@ def test_page_stays_on_a_phone_and_on_white(browser, site, name):
             assert explorer.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"
             for part in explorer.locator("svg, input, select").all():
                 box = part.bounding_box()
-                assert 0 <= box["x"] and box["x"] + box["width"] <= 390
+                assert box["x"] >= 0 and box["x"] + box["width"] <= 390
                 if part.evaluate("e => e.localName") == "svg":  # its text is 15 of its units
                     assert 15 * box["width"] / float(part.get_attribute("viewBox").split()[2]) > 8
                 else:

@@ -24,7 +24,13 @@ Y = torch.sin(X[:, 0])
 def mlp(seed=0):
     torch.manual_seed(seed)
     return nn.Sequential(
-        nn.Linear(40, 60), nn.BatchNorm1d(60), nn.ReLU(), nn.Dropout(0.2), nn.Linear(60, 50), nn.Tanh(), nn.Linear(50, 1)
+        nn.Linear(40, 60),
+        nn.BatchNorm1d(60),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(60, 50),
+        nn.Tanh(),
+        nn.Linear(50, 1),
     )
 
 
@@ -83,7 +89,10 @@ def test_numbers_are_those_of_the_functions(watched, name):
 def test_kernels_of_the_probe(watched):
     monitor, _, net = watched
     rows = monitor.frame[monitor.frame["step"] == 10].set_index("name")
-    made = {"CK": kernels.conjugate_kernel(net, X[:30]), "NTK": kernels.neural_tangent_kernel(net, X[:30], outputs="sum")}
+    made = {
+        "CK": kernels.conjugate_kernel(net, X[:30]),
+        "NTK": kernels.neural_tangent_kernel(net, X[:30], outputs="sum"),
+    }
     for name, kernel in made.items():
         values = spectra.eigenvalues(kernel.double())
         np.testing.assert_allclose(monitor.values(name).loc[10], values.clamp_min(0), atol=1e-6 * float(values[0]))
@@ -131,7 +140,13 @@ def untouched(net, watch):
     """Everything that watching must not change."""
     state = [(k, v.clone()) for k, v in net.state_dict().items()]
     grads = [None if p.grad is None else p.grad.clone() for p in net.parameters()]
-    return state, grads, [m.training for m in net.modules()], [p.requires_grad for p in net.parameters()], torch.get_rng_state()
+    return (
+        state,
+        grads,
+        [m.training for m in net.modules()],
+        [p.requires_grad for p in net.parameters()],
+        torch.get_rng_state(),
+    )
 
 
 def test_training_is_bit_for_bit_what_it_was():

@@ -49,7 +49,7 @@ def test_workflow_pins_actions_and_calls_commands_that_exist(path):
     steps = [step for job in jobs for step in job["steps"]]
     used = [step["uses"] for step in steps if "uses" in step]
     assert used and all(re.fullmatch(r"actions/[\w-]+@v\d+", action) for action in used)
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bmake (\w+)", "\n".join(step.get("run", "") for step in steps))) <= targets
     assert all(job["timeout-minutes"] for job in jobs if len(job["steps"]) > 1)
 

@@ -96,7 +96,12 @@ def test_evaluation_at_chosen_steps(problem, batch_size, steps):
     seen = {}
     options = dict(lr=0.5, batch_size=batch_size, seed=3)
     run = training.train(
-        net, d, epochs=17, evaluations=[1, 12, 5], on_evaluation=lambda step, n: seen.update({step: n.weight.clone()}), **options
+        net,
+        d,
+        epochs=17,
+        evaluations=[1, 12, 5],
+        on_evaluation=lambda step, n: seen.update({step: n.weight.clone()}),
+        **options,
     )
     assert run.history["step"].tolist() == [*seen] == [0, 1, 5, 12, steps]
     assert torch.equal(run.after.weight, training.train(net, d, epochs=17, evaluations=1, **options).after.weight)

@@ -42,7 +42,9 @@ def test_invariant_bulk():
     assert words(spiked(0.7)) == "invariant bulk"  # below the threshold
 
 
-@pytest.mark.parametrize("count, expected", [(1, "bulk and 1 outlier"), (2, "bulk and 2 outliers"), (5, "bulk and 5 outliers")])
+@pytest.mark.parametrize(
+    "count, expected", [(1, "bulk and 1 outlier"), (2, "bulk and 2 outliers"), (5, "bulk and 5 outliers")]
+)
 def test_outliers(count, expected):
     assert words(spiked(*[2.0 + 0.1 * k for k in range(count)])) == expected
 
@@ -126,7 +128,10 @@ def test_effective_rank_counts_equal_values():
     assert verdicts.describe(values, values, (30, 40))["stable_rank"] == pytest.approx(8)
 
 
-@pytest.mark.parametrize("name, before, after", [("before", torch.ones(5), torch.ones(6)), ("after", torch.ones(6), torch.full((6,), math.nan))])
+@pytest.mark.parametrize(
+    "name, before, after",
+    [("before", torch.ones(5), torch.ones(6)), ("after", torch.ones(6), torch.full((6,), math.nan))],
+)
 def test_bad_input_is_refused(name, before, after):
     with pytest.raises(ValueError, match=f"^{name}"):
         verdicts.describe(before, after, (6, 9))

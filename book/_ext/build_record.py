@@ -69,7 +69,7 @@ def cost(record: dict) -> str:
 
 def read_pins(requirements: str) -> dict[str, str]:
     """Package: version, of every line `package==version`."""
-    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", requirements, re.M))
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", requirements, re.MULTILINE))
 
 
 def in_use(package: str, pin: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-TELLS_OF_OTHERS = re.compile(r"^```\{(claims|build)-", re.M)
+TELLS_OF_OTHERS = re.compile(r"^```\{(claims|build)-", re.MULTILINE)
 
 
 def reading_order(env: BuildEnvironment) -> list[str]:
