@@ -65,12 +65,16 @@ def execution_record(cache: JupyterCacheBase, path: Path) -> dict | None:
         return None
 
 
+def cached_notebook(cache: JupyterCacheBase, path: Path) -> nbformat.NotebookNode:
+    """A chapter with its outputs; without any where it has no code or was not executed."""
+    notebook = read_notebook(path)
+    return cache.merge_match_into_notebook(notebook)[1] if is_cached(cache, path) else notebook
+
+
 def cached_outputs(cache: JupyterCacheBase, path: Path) -> list[nbformat.NotebookNode]:
     """All outputs of an executed chapter; none where it has no code or was not executed."""
-    if not is_cached(cache, path):
-        return []
-    _, notebook = cache.merge_match_into_notebook(read_notebook(path))
-    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    cells = cached_notebook(cache, path).cells
+    return [output for cell in cells for output in cell.get("outputs", [])]
 
 
 def _package_files(package: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-TELLS_OF_OTHERS = re.compile(r"^```\{(claims|build)-", re.MULTILINE)
+TELLS_OF_OTHERS = re.compile(r"^```\{(claims-|build-|figure-of\})|\{number-of\}`", re.MULTILINE)
 
 
 def reading_order(env: BuildEnvironment) -> list[str]:
