@@ -2,21 +2,16 @@
 
 import functools
 import http.server
-import shutil
 import sys
 import threading
 
 import pytest
 from project import BUILD, ROOT
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-)
 
 # Extension code is imported by the tests as Sphinx imports it.
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import chromium  # noqa: E402
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -41,10 +36,10 @@ def browser():
     """Headless Chromium, driven by playwright."""
     from playwright.sync_api import sync_playwright
 
-    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    executable = chromium.find()
     if executable is None:
-        pytest.fail(f"No browser: install one of {', '.join(CHROMIUM)}.", pytrace=False)
+        pytest.fail(f"No browser: install one of {', '.join(chromium.NAMES)}.", pytrace=False)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS.split())
-        yield chromium
-        chromium.close()
+        started = playwright.chromium.launch(executable_path=executable, args=chromium.ARGUMENTS)
+        yield started
+        started.close()

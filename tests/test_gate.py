@@ -50,8 +50,9 @@ def execute(root: Path, **environment: str) -> subprocess.CompletedProcess:
     return run(root, "book/_ext/execute.py", **environment)
 
 
-def build(root: Path) -> subprocess.CompletedProcess:
-    return run(root, "-c", "from jupyter_book.cli.main import main; main()", "build", ".", "-W", "-n")
+def build(root: Path, *options: str) -> subprocess.CompletedProcess:
+    start = "from jupyter_book.cli.main import main; main()"
+    return run(root, "-c", start, "build", ".", "-W", "-n", *options)
 
 
 def install_kernel_without_helpers(folder: Path) -> None:
@@ -124,3 +125,43 @@ def test_build_refuses_a_figure_without_alternative_text(tmp_path):
     done = build(root)
     assert done.returncode != 0
     assert "image without alternative text" in done.stderr + done.stdout
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """An executed chapter with a figure and a value, and a page that shows both."""
+    root = make_project(tmp_path_factory.mktemp("quotes"), ["quotes", "drawn"])
+    assert execute(root).returncode == 0
+    return root
+
+
+def test_page_shows_figure_and_number_of_a_chapter(drawn):
+    assert build(drawn).returncode == 0
+    page = (drawn / "_build" / "html" / "book" / "quotes.html").read_text()
+    assert "The value is 0.13." in page
+    assert 'alt="A line that rises from left to right"' in page
+    assert re.search(r"A straight line.* From <a [^>]*href=\"drawn.html\"", page)
+
+
+@pytest.mark.parametrize("name, reason", [("fig-drawn", "has no figure"), ("answer", "has glued no value")])
+def test_build_refuses_a_name_that_is_not_there(drawn, tmp_path, name, reason):
+    root = shutil.copytree(drawn, tmp_path / "copy")
+    page = root / "book" / "quotes.md"
+    page.write_text(page.read_text().replace(name, "missing"))
+    done = build(root)
+    assert done.returncode != 0
+    assert reason in done.stderr + done.stdout
+
+
+def test_whole_book_prints_to_one_pdf(drawn, tmp_path):
+    root = shutil.copytree(drawn, tmp_path / "copy")
+    assert build(root, "--builder", "singlehtml").returncode == 0
+    done = run(root, "book/_ext/pdf.py")
+    assert done.returncode == 0, done.stderr
+    pdf = (root / "_build" / "spectral-evolution.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type /Page\b", pdf)) == 2  # each chapter begins on a page of its own
+    page = (root / "_build" / "singlehtml" / "index.html").read_text()
+    for picture in re.findall(r'src="(_images/[^"]+)"', page):
+        assert (root / "_build" / "singlehtml" / picture).is_file()
+    assert not re.findall(r'href="book/[^"]*"', page)

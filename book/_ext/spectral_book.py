@@ -6,6 +6,7 @@ from pathlib import Path
 
 import build_record
 import claims_table
+import from_chapters
 import reading_order
 from docutils import nodes
 from notebook_cache import open_cache
@@ -20,6 +21,12 @@ MATHJAX_PARTS = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extens
 def use_cache_of_present_code(app: Sphinx, config: Config) -> None:
     """Point MyST-NB at the outputs that belong to the present helpers and requirements."""
     config.nb_execution_cache_path = str(open_cache(Path(app.srcdir)).path)
+
+
+def draw_single_page_as_pages(app: Sphinx, config: Config) -> None:
+    """Let the single page know every node that a page knows: one extension that names it hides the others' from it."""
+    handlers = app.registry.translation_handlers
+    handlers["singlehtml"] = handlers["html"] | handlers.get("singlehtml", {})
 
 
 def derive_site_address(app: Sphinx, config: Config) -> None:
@@ -61,6 +68,13 @@ def mend_roles(app: Sphinx, pagename, templatename, context: dict, doctree) -> N
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def link_within_single_page(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:
+    """A link to the single page itself stays in it: in print there is no other file to open."""
+    if app.builder.name == "singlehtml" and "body" in context:
+        body = context["body"].replace(f'href="{pagename}.html#', 'href="#')
+        context["body"] = body.replace(f'href="#document-{pagename}"', 'href="#"')
+
+
 def _content(script) -> str:
     attributes = getattr(script, "attributes", {})
     return f"{getattr(script, 'filename', script)} {attributes.get('body', '')}"
@@ -68,15 +82,19 @@ def _content(script) -> str:
 
 def setup(app: Sphinx) -> dict:
     app.connect("config-inited", use_cache_of_present_code)
+    app.connect("config-inited", draw_single_page_as_pages)
     app.connect("config-inited", derive_site_address)
     app.connect("builder-inited", ship_mathjax)
     app.connect("env-before-read-docs", reading_order.read_last)
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", link_within_single_page)
     app.add_directive("claims-summary", claims_table.ClaimsSummary)
     app.add_directive("claims-table", claims_table.ClaimsTable)
     app.add_directive("build-machine", build_record.Machine)
     app.add_directive("build-chapters", build_record.Chapters)
     app.add_directive("build-versions", build_record.Versions)
+    app.add_directive("figure-of", from_chapters.FigureOf)
+    app.add_role("number-of", from_chapters.NumberOf())
     return {"parallel_read_safe": False, "parallel_write_safe": True}

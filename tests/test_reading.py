@@ -1,0 +1,111 @@
+"""A reader finds the way: search, previous and next, a page on paper, a link that others share."""
+
+import math
+from html.parser import HTMLParser
+
+import pytest
+from conftest import BUILD
+from project import CONFIG, ROOT, pages
+
+CHAPTER = "book/linear_width"
+OWNER, NAME = CONFIG["repository"]["url"].split("/")[-2:]
+ADDRESS = f"https://{OWNER}.github.io/{NAME}/"
+
+
+@pytest.fixture
+def page(browser, site):
+    """An empty page from which nothing outside of the built pages can be reached."""
+    with browser.new_context() as context:
+        context.route(lambda url: not url.startswith(site), lambda route: route.abort())
+        yield context.new_page()
+
+
+class Head(HTMLParser):
+    """The meta tags and the links of a page's head."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.meta, self.links = {}, {}
+        self.feed((BUILD / f"{name}.html").read_text())
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "meta" and "content" in attributes:
+            self.meta[attributes.get("property") or attributes.get("name")] = attributes["content"]
+        if tag == "link" and "rel" in attributes:
+            self.links[attributes["rel"]] = attributes["href"]
+
+
+@pytest.mark.parametrize("word, found", [("catapult", "large_learning_rates"), ("Stieltjes", "random_matrix_laws")])
+def test_search_finds_a_word_offline(page, site, word, found):
+    page.goto(f"{site}/{CHAPTER}.html")
+    page.keyboard.press("Control+k")
+    page.keyboard.type(word)
+    page.keyboard.press("Enter")
+    page.locator("#search-results li").first.wait_for()
+    links = [link.get_attribute("href") for link in page.locator("#search-results li > a").all()]
+    assert any(f"book/{found}.html" in link for link in links)
+    page.locator(f"#search-results a[href*='{found}']").first.click()
+    page.wait_for_url(f"**/{found}.html*")
+
+
+def test_search_says_when_nothing_is_found(page, site):
+    page.goto(f"{site}/search.html?q=xylophone")
+    page.get_by_text("did not match any documents").wait_for()
+
+
+def test_previous_and_next_follow_the_contents():
+    order = pages()
+    for before, here, after in zip([None, *order], order, [*order[1:], None]):
+        links = Head(here).links
+        assert links.get("prev") == (before and f"{before.removeprefix('book/')}.html")
+        assert links.get("next") == (after and f"{after.removeprefix('book/')}.html")
+
+
+@pytest.mark.parametrize("name", pages())
+def test_shared_link_has_title_description_and_picture(name):
+    meta = Head(name).meta
+    assert meta["og:site_name"] == CONFIG["title"]
+    assert meta["og:url"] == f"{ADDRESS}{name}.html"
+    assert len(meta["og:title"]) > 5 and len(meta["og:image:alt"]) > 50
+    assert meta["og:description"] == meta["description"] and len(meta["description"]) > 50
+    picture = meta["og:image"].removeprefix(ADDRESS)
+    assert (BUILD / picture).read_bytes() == (ROOT / "book" / picture).read_bytes()
+
+
+def test_every_page_is_described_by_its_own_words():
+    descriptions = [Head(name).meta["description"] for name in pages()]
+    assert len(set(descriptions)) == len(descriptions)
+
+
+def test_logo_and_icon_are_what_the_code_draws():
+    import logo
+
+    for name, draw in logo.DRAWINGS.items():
+        assert (ROOT / "book" / "_static" / name).read_text() == draw(), "run `make picture`"
+
+
+def test_logo_shows_the_law_of_the_weights():
+    import logo
+
+    from helpers import laws
+
+    law = laws.marchenko_pastur(logo.RATIO).square_root()
+    low, high = law.support[0]
+    values, heights = zip(*logo.law()[1:-1])
+    density = law.density([low + (high - low) * value for value in values])
+    assert all(math.isclose(h, d / max(density), abs_tol=0.01) for h, d in zip(heights, density))
+
+
+def test_printed_page_is_the_text_alone(page, site):
+    page.goto(f"{site}/{CHAPTER}.html")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    for screen_only in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article", ".prev-next-footer"):
+        assert not page.locator(screen_only).first.is_visible(), screen_only
+    assert not [cell for cell in page.locator("details.above-input").all() if cell.is_visible()]
+    assert all(solution.is_visible() for solution in page.locator(".solution p").all())
+    article, paper = page.locator(".bd-article").bounding_box(), page.viewport_size
+    assert article["width"] > 0.9 * paper["width"]
+    kept = page.locator("figure").evaluate_all("all => all.map((e) => getComputedStyle(e).breakInside)")
+    assert kept and set(kept) == {"avoid"}
