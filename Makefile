@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint clean serve notebook sync chapter claims bench picture links setup execute pages chromium
+.PHONY: help book test lint clean serve notebook sync chapter claims bench picture pdf launch links setup execute pages chromium
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,8 +53,16 @@ chapter: setup  ## Start a chapter from the template: NAME=my_chapter
 bench: setup  ## Measure the speed against other packages and the bare cost, and renew the page of it
 	@$(PYTHON) -m benchmarks
 
-picture: execute  ## Renew the README's picture from the landing page
+picture: execute  ## Renew the README's picture from the landing page, and the logo
 	@$(PYTHON) book/_ext/picture.py
+	@$(PYTHON) book/_ext/logo.py
+
+pdf: execute chromium  ## Print the whole book to _build/spectral-evolution.pdf
+	@$(VENV)/bin/jupyter-book build . --builder singlehtml
+	@$(PYTHON) book/_ext/pdf.py
+
+launch: setup  ## Try the set-up cells as Colab would run them (installs a fresh environment)
+	@$(PYTHON) -m pytest -m launch tests/test_launch.py
 
 links: execute  ## Check every link to the outside (needs the internet)
 	@$(VENV)/bin/jupyter-book build . --builder linkcheck
