@@ -2,11 +2,11 @@
 
 import warnings
 
-from . import growth, kernels, laws, limits, models, record, tails
+from . import growth, kernels, laws, limits, models, record, tails, watching
 from .case import Case
 from .timing import share_cores
 
-GROUPS = (tails, models, kernels, laws, limits, growth)
+GROUPS = (tails, models, kernels, laws, limits, watching, growth)
 
 
 def cases() -> list[Case]:
