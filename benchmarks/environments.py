@@ -53,7 +53,7 @@ class Peer(Side):
     def __init__(self, environment: str, script: str, **arrays: Any) -> None:
         python = interpreter(environment)
         self._folder = tempfile.TemporaryDirectory()
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in __exit__
         np.savez(Path(self._folder.name) / "given.npz", **arrays)
         self._process = subprocess.Popen(
             [str(python), str(SCRIPTS / f"{script}.py"), self._folder.name],

@@ -22,7 +22,7 @@ def monitored(net: nn.Module) -> Side:
 
     def exponents() -> Exponents:
         table = monitor.record()
-        return dict(zip(table.name, table.alpha))
+        return dict(zip(table.name, table.alpha, strict=True))
 
     return Timed(exponents)
 
@@ -36,7 +36,7 @@ def watched(net: nn.Module) -> Side:
     def exponents() -> Exponents:
         with _quiet():
             table = watcher.analyze(min_evals=SMALLEST)
-        return dict(zip(table.longname + ".weight", table.alpha))
+        return dict(zip(table.longname + ".weight", table.alpha, strict=True))
 
     return Timed(exponents)
 

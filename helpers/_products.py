@@ -28,7 +28,7 @@ class Blocks:
         self._kept = [make(some) for some in self._slices] if n * each <= _checks.integer("memory", memory) else None
 
     def __iter__(self) -> Iterator[tuple[slice, Any]]:
-        return zip(self._slices, map(self._make, self._slices) if self._kept is None else self._kept)
+        return zip(self._slices, map(self._make, self._slices) if self._kept is None else self._kept, strict=True)
 
 
 def operator(size: int, like: Tensor, product: Callable[[Tensor], Tensor]) -> LinearOperator:
@@ -75,7 +75,7 @@ class Function:
     def split(self, vector: Tensor) -> list[Tensor]:
         """A vector (size,) in the shapes of the leaves."""
         parts = vector.split([leaf.numel() for leaf in self.leaves])
-        return [part.view_as(leaf) for part, leaf in zip(parts, self.leaves)]
+        return [part.view_as(leaf) for part, leaf in zip(parts, self.leaves, strict=True)]
 
 
 def _flat(gradients: tuple[Tensor, ...]) -> Tensor:
@@ -105,7 +105,7 @@ class Jacobian:
 
 
 class Curvature:
-    """The second derivative of a number made of the outputs with respect to the leaves; its gradient's graph is kept."""
+    """Second derivative of a number made of the outputs with respect to the leaves; its gradient's graph is kept."""
 
     @torch.enable_grad()
     def __init__(self, function: Function, x: Inputs, value: Callable[[Tensor], Tensor]) -> None:

@@ -40,7 +40,7 @@ class Folder:
         aside = self.path / f"{os.getpid()}.npz"
         np.savez(aside, **arrays)
         (self.path / _LINES).unlink(missing_ok=True)
-        os.replace(aside, self.path / _START)
+        aside.replace(self.path / _START)
 
     def lines(self) -> list[dict[str, Any]]:
         """All whole lines; what follows the last of them is cut off the file."""
@@ -66,7 +66,7 @@ class Folder:
         """Add a line; where that fails, warn and try again with the next one: a full disk must not end a training."""
         self._unwritten.append(json.dumps(record, allow_nan=False) + "\n")
         try:
-            with open(self.path / _LINES, "ab") as file:
+            with (self.path / _LINES).open("ab") as file:
                 whole = file.tell()
                 try:
                     file.write("".join(self._unwritten).encode())

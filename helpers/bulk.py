@@ -59,8 +59,8 @@ def fit_marchenko_pastur(values: Tensor, shape: tuple[int, int]) -> Bulk:
     """Fit the one parameter of the Marchenko-Pastur law, the variance of the entries, to the bulk of a spectrum.
 
     The median of the squared values is set to that of the law. Values beyond the edge are then taken out and the fit is
-    repeated, until the same values are out. What is left beside k outliers is the spectrum of a random matrix with k rows
-    and k columns less.
+    repeated, until the same values are out. What is left beside k outliers is the spectrum of a random matrix with k
+    rows and k columns less.
 
     Parameters
     ----------

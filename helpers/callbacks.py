@@ -1,4 +1,4 @@
-"""A SpectralMonitor inside the training loops of Lightning and of transformers, neither of which is needed otherwise."""
+"""A SpectralMonitor in the training loops of Lightning and of transformers, neither of which is needed otherwise."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What products with a vector tell of a symmetric matrix: its top eigenvalues, its density, its alignment with labels."""
+"""What products with a vector tell of a symmetric matrix: its top eigenvalues, density and alignment with labels."""
 
 import math
 from collections.abc import Iterator
@@ -49,8 +49,8 @@ def top_eigenvalues(
     operator : symmetric, a LinearOperator (size, size) or an array.
     k : below size.
     start : (size,), a guess at the top eigenvector, which saves products; by default random from `seed`.
-    basis : vectors (size,) that are kept, from k + 2 to size; by default 2 k + 1 or 20, whichever is more. At least as many
-        products are made, so few are enough with a good start.
+    basis : vectors (size,) that are kept, from k + 2 to size; by default 2 k + 1 or 20, whichever is more. At least as
+        many products are made, so few are enough with a good start.
     tolerance : relative error of the values. Products in float32 carry about 1e-7 of the largest eigenvalue.
 
     Raises
@@ -152,17 +152,18 @@ class LanczosBand:
 
     def nodes(self, points: int) -> tuple[np.ndarray, np.ndarray]:
         """The nodes and weights of all probes, whatever `points`: no other ones are as good."""
-        nodes, weights = (np.concatenate(column) for column in zip(*self.quadratures))
+        nodes, weights = (np.concatenate(column) for column in zip(*self.quadratures, strict=True))
         return nodes, weights
 
 
 def spectral_density(operator, *, steps: int = 60, probes: int = 3, seed: int = 0) -> Law:
     """The distribution of all eigenvalues by stochastic Lanczos quadrature, as a `laws.Law`.
 
-    Each probe is a random vector. `steps` products with it give the nodes and weights of a Gauss quadrature, whose cdf the
-    true one crosses at every node; between them it is interpolated, smooth and monotone. What is finer than the distance of two
-    nodes, about a `steps`-th of the width of the spectrum, does not show. Eigenvalues that the nodes have found, to
-    1e-6 of the largest, become atoms: 0 where the rank is low, or outliers, whose mass is uncertain by as much as it is large.
+    Each probe is a random vector. `steps` products with it give the nodes and weights of a Gauss quadrature, whose cdf
+    the true one crosses at every node; between them it is interpolated, smooth and monotone. What is finer than the
+    distance of two nodes, about a `steps`-th of the width of the spectrum, does not show. Eigenvalues that the nodes
+    have found, to 1e-6 of the largest, become atoms: 0 where the rank is low, or outliers, whose mass is uncertain by
+    as much as it is large.
 
     Parameters
     ----------
@@ -184,10 +185,10 @@ def spectral_density(operator, *, steps: int = 60, probes: int = 3, seed: int = 
     found = [_quadrature(operator, rng.standard_normal(size), steps) for _ in range(probes)]
     scale = max(float(np.abs(q.nodes).max()) for q in found)
     exact = [q.errors <= 1e-6 * scale for q in found]
-    rest = [(q.nodes[~e], q.weights[~e] / probes) for q, e in zip(found, exact)]
+    rest = [(q.nodes[~e], q.weights[~e] / probes) for q, e in zip(found, exact, strict=True)]
     rest = tuple(pair for pair in rest if len(pair[0]) > 1)
-    locations = np.concatenate([q.nodes[e] for q, e in zip(found, exact)])
-    masses = np.concatenate([q.weights[e] / probes for q, e in zip(found, exact)])
+    locations = np.concatenate([q.nodes[e] for q, e in zip(found, exact, strict=True)])
+    masses = np.concatenate([q.weights[e] / probes for q, e in zip(found, exact, strict=True)])
     return Law((LanczosBand(rest),) if rest else (), tuple(_merged(locations, masses, 1e-5 * scale)))
 
 

@@ -104,9 +104,9 @@ def measure(run: Run, data: Dataset) -> pd.DataFrame:
     -------
     Columns: top_start, top (largest singular value); outliers, bulk_drift (`spectra.compare`; NaN where the whole bulk
     has left); strength, |Delta W| in units of the threshold (h d)^(1/4) of a spike; alpha, misfit, reach, of the
-    unbounded power-law fit to the squares: its exponent, sqrt(tail size) times its KS distance, largest value over start
-    of the tail; overlap_start, overlap of the top k - 1 right singular vectors with the k - 1 directions between the
-    class means of what enters the layer, NaN where these span fewer. NaN where a matrix has fewer than 20 values.
+    unbounded power-law fit to the squares: its exponent, sqrt(tail size) times its KS distance, largest value over
+    start of the tail; overlap_start, overlap of the top k - 1 right singular vectors with the k - 1 directions between
+    the class means of what enters the layer, NaN where these span fewer. NaN where a matrix has fewer than 20 values.
     """
     before, after = spectra.weight_matrices(run.before), spectra.weight_matrices(run.after)
     rows = {}
@@ -122,7 +122,7 @@ def measure(run: Run, data: Dataset) -> pd.DataFrame:
         row = {"top_start": float(values[0][0]), "top": float(values[1][0]), "strength": strength}
         described = verdicts.describe(*values, tuple(start.shape))
         row |= {quantity: described[quantity] for quantity in ("outliers", "bulk_drift", "alpha", "misfit", "reach")}
-        rows[name] = row | dict(zip(("overlap_start", "overlap"), overlaps))
+        rows[name] = row | dict(zip(("overlap_start", "overlap"), overlaps, strict=True))
     return pd.DataFrame(rows).T
 
 

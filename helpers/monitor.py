@@ -38,8 +38,9 @@ class SpectralMonitor:
             monitor.step()
         monitor.frame
 
-    The first record is made at once, with the model as it comes. Training is not touched: nothing is drawn at random, no
-    mode, gradient, buffer or parameter is changed. A compiled or data-parallel model is looked at through its wrapper.
+    The first record is made at once, with the model as it comes. Training is not touched: nothing is drawn at random,
+    no mode, gradient, buffer or parameter is changed. A compiled or data-parallel model is looked at through its
+    wrapper.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ class SpectralMonitor:
         return pd.Series({row["name"]: row["verdict"] for row in last}, dtype=object, name="verdict")
 
     def values(self, name: str) -> pd.DataFrame:
-        """All singular values of a matrix, or eigenvalues of a kernel: a row for every step, descending, not normalized.
+        """All singular values of a matrix, or eigenvalues of a kernel: a row per step, descending, not normalized.
 
         Raises ValueError for a name that is not in `frame`.
         """
@@ -162,7 +163,7 @@ class SpectralMonitor:
     def plot(self, names: Sequence[str] | None = None, *, figure: FigureBase | None = None) -> FigureBase:
         """A panel for every weight matrix: its singular values against the step, and its verdict (`plots.trajectory`).
 
-        names : of weight matrices; None: the twelve with a verdict whose values moved most. ValueError for an unknown one.
+        names : of weight matrices; None: the twelve with a verdict whose values moved most. ValueError if unknown.
         figure : to draw on; None: a new one.
         """
         if names is None:
@@ -179,7 +180,7 @@ class SpectralMonitor:
         for ax in axes.flat[len(names) :]:
             ax.remove()
         edges = {row["name"]: row.get("edge", math.nan) for row in self._rows}
-        for ax, name in zip(axes.flat, names):
+        for ax, name in zip(axes.flat, names, strict=False):
             plots.trajectory(ax, self.values(name), edge=edges[name])
             ax.set_title(f"{_short(name)}\n{self.verdicts[name]}", fontsize=9)
         return figure
@@ -188,7 +189,7 @@ class SpectralMonitor:
         """Write `frame` as CSV; a file that is there is replaced only when the new one is whole."""
         aside = Path(path).with_suffix(f".{os.getpid()}")
         self.frame.to_csv(aside, index=False)
-        os.replace(aside, path)
+        aside.replace(path)
 
     def to_tensorboard(self, writer: Any) -> None:
         """Write numbers as scalars NAME/COLUMN and spectra as histograms, each record once for a writer.

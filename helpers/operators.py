@@ -1,9 +1,9 @@
 """Kernels and curvature as linear operators: products with a vector, in memory linear in the number of samples.
 
-Each operator is a `scipy.sparse.linalg.LinearOperator` on float64 vectors; the products run in the dtype and on the device
-of the network. `lanczos` reads off eigenvalues, densities and alignment. A product with the Hessian differentiates the
-kept graph of the gradient once more. The package curvlinops makes that graph anew for each product, which takes more than
-twice as long for the network of this book, and `benchmarks/large.py` says how much.
+Each operator is a `scipy.sparse.linalg.LinearOperator` on float64 vectors; the products run in the dtype and on the
+device of the network. `lanczos` reads off eigenvalues, densities and alignment. A product with the Hessian
+differentiates the kept graph of the gradient once more. The package curvlinops makes that graph anew for each product,
+which takes more than twice as long for the network of this book, and `benchmarks/large.py` says how much.
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ def conjugate_kernel_eigenvalues(
 ) -> Tensor:
     """All n eigenvalues of the conjugate kernel from its companion F'F / width, which has the same ones but for zeros.
 
-    Exact up to rounding, with n width^2 multiplications and (width, width) numbers of memory: the way to go for n > width.
+    Exact up to rounding, with n width^2 multiplications and (width, width) numbers of memory: for n > width.
 
     Parameters
     ----------
@@ -180,8 +180,8 @@ def hessian_operator(
         `net.named_parameters()`.
     data : its x and y are used; y (n,) or (n, k), of the shape of the outputs.
     forward : as in `kernels.neural_tangent_kernel`.
-    memory : bytes for the graph of the outputs; that of the gradient takes a small multiple of it. Where it does not fit,
-        it is made again in every product.
+    memory : bytes for the graph of the outputs; that of the gradient takes a small multiple of it. Where it does not
+        fit, it is made again in every product.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from . import _checks
 
-# 95% point of sqrt(m) times the KS distance between m draws of a power law and the exponent fitted to them, for large m.
+# 95% point of sqrt(m) times the KS distance between m draws of a power law and the exponent fitted to them, m large.
 # Source: Lilliefors (1969), whose table for the exponential distribution is that of log(x / xmin).
 CRITICAL_MISFIT = 1.08
 
@@ -105,8 +105,8 @@ def _distance(logs: np.ndarray, below: np.ndarray, size: int, alpha: float) -> f
 def _closest(data: np.ndarray, max_alpha: float) -> PowerLaw:
     """The tail with the smallest KS distance among all choices of xmin.
 
-    A distance over a few points of every tail bounds its KS distance from below. Tails are then looked at in full,
-    the most promising first, until no bound is under the best distance found: an exact answer in O(m log m) in practice.
+    A distance over a few points of every tail bounds its KS distance from below. Tails are then looked at in full, the
+    most promising first, until no bound is under the best distance found: an exact answer in O(m log m) in practice.
     """
     points, below = np.unique(data, return_index=True)
     x, sizes = np.log(points), len(data) - below

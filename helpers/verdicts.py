@@ -35,14 +35,17 @@ def describe(before: Tensor, after: Tensor, shape: tuple[int, int]) -> dict[str,
     -------
     dict : in the units of the values,
 
-        size : number of values; top : the largest; stable_rank : |W|_F^2 / top^2; effective_rank : exp of the entropy of the values over their sum.
+        size : number of values; top : the largest; stable_rank : |W|_F^2 / top^2; effective_rank : exp of the entropy
+            of the values over their sum.
         outliers, bulk_drift, edge : their number, largest drift and initial edge by `spectra.compare`; moved : mean
         |after_i - before_i| over the bulk, in units of the mean of before_i.
         mp_variance, mp_edge, mp_distance, mp_outliers : Marchenko-Pastur fit by `bulk.fit_marchenko_pastur`, without
         regard to the start.
-        alpha, xmin, ks, tail_size, misfit, reach : unbounded power-law fit to the squared values, `spectra.fit_power_law`.
+        alpha, xmin, ks, tail_size, misfit, reach : unbounded power-law fit to the squared values,
+            `spectra.fit_power_law`.
 
-    NaN where a number does not exist: fewer than `SMALLEST` values, a matrix of zeros, no bulk at the start or at the end.
+    NaN where a number does not exist: fewer than `SMALLEST` values, a matrix of zeros, no bulk at the start or at the
+    end.
 
     Raises
     ------
@@ -122,12 +125,13 @@ def verdict(row: Mapping[str, float]) -> str:
     1. "all zero"; "too small", with fewer than `SMALLEST` values.
     2. "heavy tail, alpha 2.9": the power law passes the tests of distance and reach (`tails.CRITICAL_MISFIT`,
        `tails.LEAST_REACH`), its exponent is at most `LIGHTEST`, and it holds at least `TAIL` values.
-    3. "no bulk at the start", as for an orthogonal matrix, whose values are equal; "bulk left", with every value outside
-       the initial bulk.
+    3. "no bulk at the start", as for an orthogonal matrix, whose values are equal; "bulk left", with every value
+       outside the initial bulk.
     4. "invariant bulk", or "bulk and 2 outliers": the bulk has moved by at most `STILL`.
     5. "moved bulk (12%)", or "moved bulk (12%) and 60 outliers": by how much.
 
-    An outlier lies beyond the bulk of the start by `spectra.compare`, whether it left or stood there from the beginning.
+    An outlier lies beyond the bulk of the start by `spectra.compare`, whether it left or stood there from the
+    beginning.
     """
     if row["top"] == 0:
         return "all zero"

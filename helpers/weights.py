@@ -111,6 +111,6 @@ def convolution_singular_values(weight: Tensor, size: int | Sequence[int]) -> Te
     sizes = tuple(size) if isinstance(size, Sequence) else (size,) * axes
     if len(sizes) != axes:
         raise ValueError(f"size: got {len(sizes)} numbers, expected {axes}, one for each axis of the kernel")
-    sizes = [_checks.integer("size", s, kernel) for s, kernel in zip(sizes, weight.shape[2:])]
+    sizes = [_checks.integer("size", s, kernel) for s, kernel in zip(sizes, weight.shape[2:], strict=True)]
     blocks = torch.fft.fftn(weight, sizes, dim=list(range(2, 2 + axes))).flatten(2).permute(2, 0, 1)
     return torch.linalg.svdvals(blocks).flatten().sort(descending=True).values

@@ -8,10 +8,9 @@ import threading
 import pytest
 from project import BUILD, ROOT
 
-
 # Extension code is imported by the tests as Sphinx imports it.
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
-import chromium  # noqa: E402
+import chromium
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

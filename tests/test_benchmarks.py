@@ -43,7 +43,7 @@ def test_a_single_round_counts():
 
 
 def test_no_round_is_refused():
-    with pytest.raises(ValueError, match="^rounds"):
+    with pytest.raises(ValueError, match=r"^rounds"):
         timing.ratio(Clock("a", [], []), Clock("b", [], []), 0)
 
 
@@ -64,7 +64,7 @@ def test_a_case_becomes_a_row():
     sides = Clock("a", [8.0], []), Clock("b", [2.0], [])
     row = Case("peers", "task", 5, "other", "helpers", lambda: sides, 1, lambda a, b: a - b, 3.0).measure()
     expected = ["peers", "task", 5, "other", "helpers", 3.0, 4.0, 4.0, 4.0, 6.0, ""]
-    assert row == dict(zip(COLUMNS, expected))
+    assert row == dict(zip(COLUMNS, expected, strict=True))
 
 
 def test_a_missing_peer_leaves_a_row_that_says_why():
@@ -198,7 +198,7 @@ def test_page_without_a_record_is_refused(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text("nothing")
     monkeypatch.setattr(record, "PAGE", page)
-    with pytest.raises(ValueError, match="^page.md"):
+    with pytest.raises(ValueError, match=r"^page.md"):
         record.write([], "a machine")
 
 

@@ -49,7 +49,7 @@ def test_lightning(tmp_path):
     last = spectra.singular_values(module.net[0].weight)
     np.testing.assert_allclose(monitor.values("net.0.weight").loc[12], last, atol=1e-6)
     without, _ = lightning_run(tmp_path, False)
-    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), without.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), without.parameters(), strict=True))
 
 
 def test_lightning_counts_optimizer_steps_where_gradients_are_accumulated(tmp_path):
@@ -87,7 +87,7 @@ def test_transformers(tmp_path):
     assert dense["right_gradient"].notna().all()
     assert monitor.frame[monitor.frame["name"] == "NTK"]["alignment"].notna().all()
     without, _ = transformers_run(tmp_path, False)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), without.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), without.parameters(), strict=True))
 
 
 def test_transformers_counts_optimizer_steps_where_gradients_are_accumulated(tmp_path):
@@ -97,5 +97,5 @@ def test_transformers_counts_optimizer_steps_where_gradients_are_accumulated(tmp
 
 @pytest.mark.parametrize("make", [callbacks.lightning, callbacks.transformers])
 def test_what_is_no_monitor_is_refused(make):
-    with pytest.raises(TypeError, match="^monitor"):
+    with pytest.raises(TypeError, match=r"^monitor"):
         make(nn.Linear(2, 2))

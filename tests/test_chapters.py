@@ -94,11 +94,11 @@ def test_new_chapter_runs_without_an_error_or_a_warning(copy):
 
 @pytest.mark.parametrize("name", ["", "My_chapter", "my-chapter", "my chapter", "../escape", "2nd", "a__b"])
 def test_badly_spelled_names_are_refused(copy, name):
-    with pytest.raises(ValueError, match="^NAME: .*lower-case"):
+    with pytest.raises(ValueError, match=r"^NAME: .*lower-case"):
         new_chapter.main(name, copy)
 
 
 @pytest.mark.parametrize("name", ["index", "notation", "my_chapter"])
 def test_taken_names_are_refused(copy, name):
-    with pytest.raises(ValueError, match="^NAME: .* is there"):
+    with pytest.raises(ValueError, match=r"^NAME: .* is there"):
         new_chapter.main(name, copy)

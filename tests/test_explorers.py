@@ -1,4 +1,4 @@
-"""The figures that a reader can move: by keyboard and by pointer, on paper, and without JavaScript as still pictures."""
+"""The figures that a reader can move: by keyboard and pointer, on paper, and without JavaScript as still pictures."""
 
 import re
 
@@ -89,7 +89,7 @@ def test_a_pointer_on_the_phase_diagram_shows_the_spectrum_there(page, name):
         sliders = explorer.locator("input").all()
         at = [int(slider.input_value()) for slider in sliders]
         index = 0
-        for place, slider in zip(at, sliders):
+        for place, slider in zip(at, sliders, strict=True):
             index = index * (int(slider.get_attribute("max")) + 1) + place
         assert index == k
         texts = [slider.get_attribute("aria-valuetext") for slider in sliders]

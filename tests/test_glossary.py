@@ -11,7 +11,7 @@ TERM = re.compile(r"\{term\}`(?:[^`<]*<)?([^`>]+)>?`")
 
 def entries() -> dict[str, str]:
     """Every term of the glossary and its definition."""
-    blocks = re.findall(r"^(\S.*(?:\n\S.*)*)\n  (.+)$", GLOSSARY.split("```{glossary}\n")[1], re.M)
+    blocks = re.findall(r"^(\S.*(?:\n\S.*)*)\n  (.+)$", GLOSSARY.split("```{glossary}\n")[1], re.MULTILINE)
     return {term.lower(): text for terms, text in blocks for term in terms.split("\n")}
 
 

@@ -110,10 +110,11 @@ def weight_spectrum(d=200, h=300, seed=0):
 
 
 def evolution(**changes):
+    first, second = ([weight_spectrum(seed=k) for k in seeds] for seeds in ((0, 1), (0, 2)))
     trainings = [
-        interactive.Training("GD", [weight_spectrum(seed=k) for k in (0, 1)], ["a0", "a1"], np.linspace(0, 2, 21), (0, 1), [0, 1], "red"),
-        interactive.Training("Adam", [weight_spectrum(seed=k) for k in (0, 2)], ["b0", "b1"], np.geomspace(0.1, 2, 21), (1e-2, 1), [1], "red", True),
-    ]  # fmt: skip
+        interactive.Training("GD", first, ["a0", "a1"], np.linspace(0, 2, 21), (0, 1), [0, 1], "red"),
+        interactive.Training("Adam", second, ["b0", "b1"], np.geomspace(0.1, 2, 21), (1e-2, 1), [1], "red", True),
+    ]
     arguments = {
         "name": "time", "trainings": trainings, "times": ["start", "end"], "xlabel": "value",
         "law": laws.marchenko_pastur(2 / 3).square_root(), "alt": "A spectrum through training.",
@@ -135,7 +136,7 @@ def test_the_spectrum_through_training_is_that_of_the_networks():
 
 def test_spectra_and_notes_go_with_the_times():
     for times in (["start"], ["start", "middle", "end"]):
-        with pytest.raises(ValueError, match="^spectra"):
+        with pytest.raises(ValueError, match=r"^spectra"):
             evolution(times=times)
 
 
@@ -159,7 +160,9 @@ def phases(**changes):
 
 def test_a_point_of_the_phase_diagram_shows_its_own_spectrum():
     shown = states(phases())
-    for k, (state, (*texts, _, drawn, theory, _, note)) in enumerate(zip(itertools.product(*CONTROLS.values()), shown)):
+    for k, (state, (*texts, _, drawn, theory, _, note)) in enumerate(
+        zip(itertools.product(*CONTROLS.values()), shown, strict=True)
+    ):
         assert texts == [f"{value:g}" for value in state]
         if k < 11:
             heights, _ = np.histogram(weight_spectrum(seed=k), np.linspace(0, 2, 21), density=True)
@@ -174,7 +177,7 @@ def test_a_pointer_meets_the_point_that_it_is_on():
     fields = re.findall(r'<rect data-state="(\d+)" x="([\d.]+)" y="([\d.]+)" width="(\d+)" height="([\d.]+)"', page)
     boxes = np.array(fields, dtype=float)
     assert boxes[:, 0].tolist() == list(range(12))
-    for state, (_, x, y, width, height) in zip(states(page), boxes):
+    for state, (_, x, y, width, height) in zip(states(page), boxes, strict=True):
         across, up = (float(v) for v in re.search(r'cx="([\d.]+)" cy="([\d.]+)"', state[3]).groups())
         assert x + width / 2 == pytest.approx(across, abs=0.11) and y <= up <= y + height
     for a, b in itertools.combinations(boxes, 2):
@@ -287,5 +290,5 @@ def test_the_tail_explorer_begins_where_the_distance_is_smallest():
 def test_bad_samples_are_refused(name, changes):
     with pytest.raises(ValueError, match=f"^{name}"):
         tail_page(**changes)
-    with pytest.raises(ValueError, match="^values"):
+    with pytest.raises(ValueError, match=r"^values"):
         interactive.distances([1.0] * 30)

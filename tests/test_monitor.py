@@ -156,8 +156,8 @@ def test_training_is_bit_for_bit_what_it_was():
         torch.manual_seed(1)
         watch = None if every is None else SpectralMonitor(net, every=every, probe=(X[:20], Y[:20]))
         results.append(untouched(trained(net, 12, watch, momentum=0.9), watch))
-    for one, other in zip(*results):
-        for a, b in zip(one, other) if isinstance(one, list) else [(one, other)]:
+    for one, other in zip(*results, strict=True):
+        for a, b in zip(one, other, strict=True) if isinstance(one, list) else [(one, other)]:
             assert torch.equal(a, b) if isinstance(a, torch.Tensor) else str(a) == str(b)
 
 
@@ -307,7 +307,7 @@ def test_a_line_cut_off_is_dropped_and_the_next_one_is_whole(tmp_path):
     net = mlp()
     watch = SpectralMonitor(net, every=1, path=tmp_path)
     watch.step()
-    with open(tmp_path / "records.jsonl", "a") as file:
+    with (tmp_path / "records.jsonl").open("a") as file:
         file.write('{"step": 2, "rows": [{"na')
     resumed = SpectralMonitor(net, every=1, path=tmp_path)
     assert resumed.frame["step"].unique().tolist() == [0, 1]
@@ -350,7 +350,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
 
 def test_records_of_another_model_are_refused_and_kept(tmp_path):
     SpectralMonitor(mlp(), path=tmp_path)
-    with pytest.raises(ValueError, match="^path"):
+    with pytest.raises(ValueError, match=r"^path"):
         SpectralMonitor(nn.Linear(30, 30), path=tmp_path)
     assert len(SpectralMonitor(mlp(), path=tmp_path).frame) == 3
 
@@ -409,17 +409,17 @@ def test_bad_arguments_are_refused(name, error, options):
 
 
 def test_models_without_a_spectrum_are_refused(tmp_path):
-    with pytest.raises(TypeError, match="^model"):
+    with pytest.raises(TypeError, match=r"^model"):
         SpectralMonitor("net")
-    with pytest.raises(ValueError, match="^model"):
+    with pytest.raises(ValueError, match=r"^model"):
         SpectralMonitor(nn.LayerNorm(4))
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="^path"):
+    with pytest.raises(ValueError, match=r"^path"):
         SpectralMonitor(mlp(), path=tmp_path / "file")
     watch = SpectralMonitor(mlp())
-    with pytest.raises(ValueError, match="^name"):
+    with pytest.raises(ValueError, match=r"^name"):
         watch.values("7.weight")
-    with pytest.raises(ValueError, match="^names"):
+    with pytest.raises(ValueError, match=r"^names"):
         watch.plot(["7.weight"])
-    with pytest.raises(ValueError, match="^step"):
+    with pytest.raises(ValueError, match=r"^step"):
         watch.step(-1)

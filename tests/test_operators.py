@@ -55,7 +55,7 @@ def hessian(net, problem):
 
     def value(flat):
         parts = flat.split([s.numel() for s in shapes])
-        parameters = {k: part.view(s) for k, part, s in zip(named, parts, shapes)}
+        parameters = {k: part.view(s) for k, part, s in zip(named, parts, shapes, strict=True)}
         return training.loss(functional_call(net, parameters, (problem.x,)), problem.y)
 
     return torch.autograd.functional.hessian(value, torch.cat([p.flatten() for p in named.values()]))

@@ -56,7 +56,7 @@ def test_search_says_when_nothing_is_found(page, site):
 
 def test_previous_and_next_follow_the_contents():
     order = pages()
-    for before, here, after in zip([None, *order], order, [*order[1:], None]):
+    for before, here, after in zip([None, *order], order, [*order[1:], None], strict=False):
         links = Head(here).links
         assert links.get("prev") == (before and f"{before.removeprefix('book/')}.html")
         assert links.get("next") == (after and f"{after.removeprefix('book/')}.html")
@@ -92,9 +92,9 @@ def test_logo_shows_the_law_of_the_weights():
 
     law = laws.marchenko_pastur(logo.RATIO).square_root()
     low, high = law.support[0]
-    values, heights = zip(*logo.law()[1:-1])
+    values, heights = zip(*logo.law()[1:-1], strict=True)
     density = law.density([low + (high - low) * value for value in values])
-    assert all(math.isclose(h, d / max(density), abs_tol=0.01) for h, d in zip(heights, density))
+    assert all(math.isclose(h, d / max(density), abs_tol=0.01) for h, d in zip(heights, density, strict=True))
 
 
 def test_printed_page_is_the_text_alone(page, site):

@@ -5,6 +5,7 @@ The tables are made from the executed notebooks that the pages of this build are
 claim 3, `{claims-table}` without a number those that belong to no claim of the paper.
 """
 
+import itertools
 from pathlib import Path
 
 from claim_records import Claim, claims_in
@@ -70,7 +71,7 @@ def verdict(claims: list[Claim]) -> str:
 
 def account(found: Found) -> str:
     """The verdict and its grounds, in a sentence or two."""
-    claims = sum(found.values(), [])
+    claims = list(itertools.chain.from_iterable(found.values()))
     if not claims:
         return "**Not tested:** no chapter has a check of this claim."
     chapters = ", ".join(f"{{doc}}`/{page}`" for page in found)
@@ -88,7 +89,7 @@ def count(claims: list[Claim]) -> str:
 
 
 def summary_row(number: int, found: Found) -> tuple[str, ...]:
-    claims = sum(found.values(), [])
+    claims = list(itertools.chain.from_iterable(found.values()))
     smallest = percent(min(claim.margin for claim in claims)) if claims else "–"
     return f"{{ref}}`claim-{number}`", verdict(claims), str(len(claims)), smallest
 

@@ -88,8 +88,10 @@ def execute(path: Path, timeout: int) -> Execution:
         start = time.perf_counter()
         # One thread each: notebooks run side by side, and torch's threads would fight for the cores.
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", copy.name]
-            + [f"--nbmake-timeout={timeout}", "-q", "--no-header", "-p", "no:cacheprovider"],
+            [
+                *(sys.executable, "-m", "pytest", "--nbmake", "--overwrite", copy.name),
+                *(f"--nbmake-timeout={timeout}", "-q", "--no-header", "-p", "no:cacheprovider"),
+            ],
             cwd=folder,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             stdout=log,

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Two at a time with one thread each, whatever the machine: it may be in use.
     with ThreadPoolExecutor(max_workers=2) as pool:
         runs = pool.map(lambda name: rerun(chapters[name], seeds), chosen)
-        for name, notebook in zip(chosen, runs):
+        for name, notebook in zip(chosen, runs, strict=True):
             found = list(report(name, notebook))
             print(f"{name}: {sum(row[-1] == 'yes' for row in found)} of {len(found)} passed", flush=True)
             rows += found
@@ -126,9 +126,9 @@ def verdict(claim: Claim) -> str:
 
 
 def print_table(rows: list[Row]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Axes:
     def bars(self, edges: Sequence[float], heights: Sequence[float]) -> str:
         """Path data of a histogram."""
         floor = self.up(self.ylim[0])
-        steps = "".join(f"V{self.up(h):.1f}H{self.across(e):.1f}" for h, e in zip(heights, edges[1:]))
+        steps = "".join(f"V{self.up(h):.1f}H{self.across(e):.1f}" for h, e in zip(heights, edges[1:], strict=False))
         return f"M{self.across(edges[0]):.1f} {floor:.1f}{steps}V{floor:.1f}Z"
 
     def line(self, x: Sequence[float], y: Sequence[float]) -> str:
@@ -53,7 +53,7 @@ class Axes:
         Points less than half a unit from the one drawn before are left out: nobody sees them.
         """
         pieces, last = [], None
-        for a, b in zip(x, y):
+        for a, b in zip(x, y, strict=False):
             if not (np.isfinite(b) and self.xlim[0] <= a <= self.xlim[1]):
                 last = None
                 continue

@@ -109,7 +109,7 @@ def _text(value: object) -> str:
 
 
 def _slots(texts: Sequence[str], panels: Sequence[Panel], state: State) -> list[str]:
-    """All fragments of a state in the order of the page: values of the controls, then layers and note panel by panel."""
+    """All fragments of a state in the order of the page: values of the controls, then layers and note of each panel."""
     slots = [html.escape(text) for text in texts]
     for panel in panels:
         slots += panel.moving[state]
@@ -121,7 +121,7 @@ def _slots(texts: Sequence[str], panels: Sequence[Panel], state: State) -> list[
 def _controls(controls: Mapping[str, Sequence], now: State, texts: Sequence[str]) -> str:
     """Hidden until the script runs, since nothing moves without it."""
     made = []
-    for (label, values), value, text in zip(controls.items(), now, texts):
+    for (label, values), value, text in zip(controls.items(), now, texts, strict=False):
         chosen, shown = list(values).index(value), html.escape(text)
         if isinstance(values[0], str):
             options = "".join(

@@ -98,7 +98,7 @@ def tail_explorer(
 
 
 def _places(fits: Sequence[PowerLaw], best: PowerLaw) -> list[PowerLaw]:
-    """The fits of the slider, by ascending xmin: tail sizes in geometric steps, and the best fit in place of the nearest."""
+    """The fits of the slider by ascending xmin: tail sizes in geometric steps, the best fit in place of the nearest."""
     sizes = np.array([fit.tail_size for fit in fits])
     wanted = np.geomspace(sizes[0], SMALLEST, PLACES)
     places = [int(np.abs(sizes - size).argmin()) for size in wanted]
@@ -141,5 +141,5 @@ def _note(fit: PowerLaw, best: PowerLaw, total: int) -> str:
     smallest = "the smallest" if fit is best else f"smallest {best.distance:.3f} at xmin {best.xmin:.3g}"
     return (
         f"xmin {fit.xmin:.3g}: {fit.tail_size} of {total} values in the tail, exponent α = {fit.alpha:.2f}, KS distance"
-        f" {fit.distance:.3f} ({smallest}), √{fit.tail_size} times the distance: {fit.distance * math.sqrt(fit.tail_size):.2f}."
+        f" {fit.distance:.3f} ({smallest}), √{fit.tail_size} times the distance: {fit.misfit:.2f}."
     )
