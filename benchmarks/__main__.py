@@ -1,6 +1,7 @@
 """Measure every case, print the table as it grows, and put the record into the page."""
 
 import warnings
+from typing import Any
 
 from . import growth, kernels, laws, limits, models, record, tails, watching
 from .case import Case
@@ -13,7 +14,7 @@ def cases() -> list[Case]:
     return [case for group in GROUPS for case in group.cases()]
 
 
-def line(row: dict[str, object]) -> str:
+def line(row: dict[str, Any]) -> str:
     sides = f"{row['numerator']} / {row['denominator']}"
     found = row["note"] if row["ratio"] is None else "{low:9.3g}{ratio:9.3g}{high:9.3g}  {note}".format(**row)
     return f"{row['name']:<45}{row['n']:>5}  {sides:<32}{found}"

@@ -19,7 +19,7 @@ def inputs(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
-def two_layers(d: int = 1000, h: int = 1500) -> nn.Module:
+def two_layers(d: int = 1000, h: int = 1500) -> networks.TwoLayerNet:
     return networks.TwoLayerNet(d, h, "tanh")
 
 

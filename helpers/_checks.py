@@ -2,11 +2,15 @@
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Array = Tensor | np.ndarray  # what public functions take where they say array
+Numbers = Sequence[float] | np.ndarray  # in a row
 
 
 def integer(name: str, value: Any, least: int = 1) -> int:

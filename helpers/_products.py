@@ -67,8 +67,14 @@ class Function:
 
     def bytes(self, x: Inputs) -> int:
         """What the graph of one sample holds besides the parameters."""
-        saved, own = [], {leaf.data_ptr() for leaf in (*self.leaves, *self._fixed.values())}
-        with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+        saved: list[Tensor] = []
+        own = {leaf.data_ptr() for leaf in (*self.leaves, *self._fixed.values())}
+
+        def keep(tensor: Tensor) -> Tensor:
+            saved.append(tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             y = self(rows(x, slice(0, 1)))
         return y.nbytes + sum(t.nbytes for t in saved if t.data_ptr() not in own)
 

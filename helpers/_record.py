@@ -21,7 +21,8 @@ class Folder:
     def __init__(self, path: str | os.PathLike) -> None:
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"path: got {path!r}, expected a folder or None")
-        self.path, self._unwritten = Path(path), []
+        self.path = Path(path)
+        self._unwritten: list[str] = []
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -35,8 +36,8 @@ class Folder:
         except FileNotFoundError:
             return None
 
-    def save_start(self, arrays: dict[str, np.ndarray]) -> None:
-        """Written aside and moved into place; records of another start are removed."""
+    def save_start(self, arrays: dict[str, Any]) -> None:
+        """The arrays are written aside and moved into place; records of another start are removed."""
         aside = self.path / f"{os.getpid()}.npz"
         np.savez(aside, **arrays)
         (self.path / _LINES).unlink(missing_ok=True)

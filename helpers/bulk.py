@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from . import _checks
+from ._checks import Array
 from .laws import Law, marchenko_pastur
 from .spectra import EDGE_UNITS
 
@@ -55,7 +55,7 @@ def _edge(shape: tuple[int, int]) -> float:
     return math.sqrt((a + b) ** 2 + EDGE_UNITS * unit)
 
 
-def fit_marchenko_pastur(values: Tensor, shape: tuple[int, int]) -> Bulk:
+def fit_marchenko_pastur(values: Array, shape: tuple[int, int]) -> Bulk:
     """Fit the one parameter of the Marchenko-Pastur law, the variance of the entries, to the bulk of a spectrum.
 
     The median of the squared values is set to that of the law. Values beyond the edge are then taken out and the fit is

@@ -1,5 +1,6 @@
 """A SpectralMonitor in the training loops of Lightning and of transformers, neither of which is needed otherwise."""
 
+from importlib import import_module
 from typing import Any
 
 from .monitor import SpectralMonitor
@@ -14,13 +15,14 @@ def lightning(monitor: SpectralMonitor) -> Any:
     Raises ModuleNotFoundError where neither `lightning` nor `pytorch_lightning` is installed; TypeError for no monitor.
     """
     try:
-        from lightning.pytorch import Callback
+        package = import_module("lightning.pytorch")
     except ModuleNotFoundError:
-        from pytorch_lightning import Callback
+        package = import_module("pytorch_lightning")
+    callback: Any = package.Callback
 
     _checked(monitor)
 
-    class Watch(Callback):
+    class Watch(callback):
         def on_train_batch_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
             monitor.step(trainer.global_step)
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -11,7 +12,10 @@ from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigsh
 
 from . import _checks, _random
+from ._checks import Array
 from .laws import Law
+
+Operator: TypeAlias = LinearOperator | np.ndarray
 
 
 class Eigenpairs(NamedTuple):
@@ -28,7 +32,7 @@ class Alignment(NamedTuple):
     standard_error: float
 
 
-def _square(operator) -> LinearOperator:
+def _square(operator: Operator) -> LinearOperator:
     """`operator` as a LinearOperator; TypeError or ValueError for anything that is not square."""
     try:
         operator = aslinearoperator(operator)
@@ -40,7 +44,13 @@ def _square(operator) -> LinearOperator:
 
 
 def top_eigenvalues(
-    operator, k: int = 1, *, start=None, basis: int | None = None, tolerance: float = 1e-6, seed: int = 0
+    operator: Operator,
+    k: int = 1,
+    *,
+    start: Array | None = None,
+    basis: int | None = None,
+    tolerance: float = 1e-6,
+    seed: int = 0,
 ) -> Eigenpairs:
     """The k largest eigenvalues and their eigenvectors, by scipy's `eigsh` (ARPACK).
 
@@ -127,8 +137,9 @@ class LanczosBand:
 
     quadratures: tuple[tuple[np.ndarray, np.ndarray], ...]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_parts", [_Staircase(*pair) for pair in self.quadratures])
+    @cached_property
+    def _parts(self) -> list[_Staircase]:
+        return [_Staircase(*pair) for pair in self.quadratures]
 
     @property
     def lo(self) -> float:
@@ -156,7 +167,7 @@ class LanczosBand:
         return nodes, weights
 
 
-def spectral_density(operator, *, steps: int = 60, probes: int = 3, seed: int = 0) -> Law:
+def spectral_density(operator: Operator, *, steps: int = 60, probes: int = 3, seed: int = 0) -> Law:
     """The distribution of all eigenvalues by stochastic Lanczos quadrature, as a `laws.Law`.
 
     Each probe is a random vector. `steps` products with it give the nodes and weights of a Gauss quadrature, whose cdf
@@ -201,7 +212,7 @@ def _merged(locations: np.ndarray, masses: np.ndarray, apart: float) -> Iterator
             yield float(np.average(locations[group], weights=masses[group])), float(masses[group].sum())
 
 
-def alignment(operator, y, *, norm: float | None = None, probes: int = 10, seed: int = 0) -> Alignment:
+def alignment(operator: Operator, y: Array, *, norm: float | None = None, probes: int = 10, seed: int = 0) -> Alignment:
     """Kernel-target alignment y'K y / (|K|_F |y|^2), see `kernels.alignment`, from products alone.
 
     y'K y is exact. Without a `norm`, |K|_F^2 is the mean of |K z|^2 over random signs z, which is unbiased and, for

@@ -120,7 +120,7 @@ def measure(run: Run, data: Dataset) -> pd.DataFrame:
             overlaps.append(_class_overlap(right.T, entering(net, data.x, name), data.y))
         strength = float(torch.linalg.matrix_norm(new - old, 2)) / threshold(old)
         row = {"top_start": float(values[0][0]), "top": float(values[1][0]), "strength": strength}
-        described = verdicts.describe(*values, tuple(start.shape))
+        described = verdicts.describe(values[0], values[1], (len(start), start.shape[1]))
         row |= {quantity: described[quantity] for quantity in ("outliers", "bulk_drift", "alpha", "misfit", "reach")}
         rows[name] = row | dict(zip(("overlap_start", "overlap"), overlaps, strict=True))
     return pd.DataFrame(rows).T

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -93,9 +93,10 @@ class SpectralMonitor:
         self._rows: list[dict[str, Any]] = []
         self._values: dict[str, dict[int, np.ndarray]] = {}
         self._start: dict[str, Leading] = {}
-        self._step, self._last, self._sent = 0, -1, {}
+        self._step, self._last = 0, -1
+        self._sent: dict[int, int] = {}
         self._folder = None if path is None else Folder(path)
-        if self._folder is None or not self._resume():
+        if self._folder is None or not self._resume(self._folder):
             self.record()
 
     def step(self, step: int | None = None) -> bool:
@@ -124,7 +125,7 @@ class SpectralMonitor:
         with torch.autocast(kind, enabled=False):
             gradients = spectra.weight_gradients(self.model)
             found = [self._matrix(name, m, gradients.get(name)) for name, m in self._matrices().items()]
-            found += [] if self._probe is None else self._kernels()
+            found += [] if self._probe is None else self._kernels(*self._probe)
         rows = [{"step": self._step, **row} for row, _ in found]
         values = {row["name"]: v for row, v in found}
         self._add(self._step, rows, values)
@@ -215,7 +216,7 @@ class SpectralMonitor:
         return float(np.nan_to_num(np.abs(now - start).sum() / start.sum()))
 
     def _matrix(self, name: str, matrix: Tensor, gradient: Tensor | None) -> tuple[dict[str, Any], np.ndarray]:
-        shape = tuple(matrix.shape)
+        shape = len(matrix), matrix.shape[1]
         left, values, right = found = _leading(matrix, self.vectors)
         row: dict[str, Any] = {"name": name, "kind": "weight"}
         if not np.isfinite(values).all():
@@ -226,8 +227,7 @@ class SpectralMonitor:
         row |= _shares(gradient, left, right)
         return row | {"verdict": verdicts.verdict(row)}, values
 
-    def _kernels(self) -> list[tuple[dict[str, Any], np.ndarray]]:
-        x, y = self._probe
+    def _kernels(self, x: Any, y: Tensor) -> list[tuple[dict[str, Any], np.ndarray]]:
         made = {
             "CK": kernels.conjugate_kernel(self.model, x, forward=self._forward),
             "NTK": kernels.neural_tangent_kernel(self.model, x, outputs="sum", forward=self._forward),
@@ -243,14 +243,15 @@ class SpectralMonitor:
         for name, spectrum in values.items():
             self._values.setdefault(name, {})[step] = spectrum
 
-    def _resume(self) -> bool:
+    def _resume(self, folder: Folder) -> bool:
         """Take over what the folder holds; whether there was anything."""
-        start, lines = self._folder.start(), self._folder.lines()
+        start, lines = folder.start(), folder.lines()
         if start is None:
             return False
-        kept = {name: tuple(start[f"{name}:{k}"] for k in range(3)) for name in {key[:-2] for key in start}}
+        names = {key[:-2] for key in start}
+        kept = {name: (start[f"{name}:0"], start[f"{name}:1"], start[f"{name}:2"]) for name in names}
         if {n: min(m.shape) for n, m in self._matrices().items()} != {n: len(found[1]) for n, found in kept.items()}:
-            raise ValueError(f"path: got {str(self._folder.path)!r} with records of another model, expected this one's")
+            raise ValueError(f"path: got {str(folder.path)!r} with records of another model, expected this one's")
         self._start = kept
         for line in lines:
             rows = [with_nan(row) for row in line["rows"]]
@@ -269,7 +270,7 @@ def _unwrapped(model: nn.Module) -> nn.Module:
         raise TypeError(f"model: got {type(model).__name__}, expected a torch.nn.Module")
     while True:
         if hasattr(model, "_orig_mod"):
-            model = model._orig_mod
+            model = cast(nn.Module, model._orig_mod)
         elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
         else:
@@ -338,7 +339,9 @@ def _overlap(now: np.ndarray, start: np.ndarray) -> float:
 
 def _shares(gradient: Tensor | None, left: np.ndarray, right: np.ndarray) -> dict[str, float]:
     """The part of the gradient's norm in the span of singular vectors, on both sides."""
-    norm = 0.0 if gradient is None else float(gradient.float().norm())
+    if gradient is None:
+        return {}
+    norm = float(gradient.float().norm())
     if not norm or not math.isfinite(norm):
         return {}
     gradient = gradient.float() / norm

@@ -21,25 +21,28 @@ from .networks import TwoLayerNet
 from .training import loss
 
 
-def _two_layer_inputs(net: TwoLayerNet, x: Tensor) -> Tensor:
+def _two_layer_inputs(net: TwoLayerNet, x: Tensor | Mapping[str, Tensor]) -> Tensor:
     return _checks.array("x", x, None, net.weight.shape[1]).to(net.weight)
 
 
-def _features(net: nn.Module, x: Inputs, layer: str | None, forward: Forward | None, memory: int) -> tuple[int, Blocks]:
+def _features(
+    net: nn.Module, x: Tensor | Mapping[str, Tensor], layer: str | None, forward: Forward | None, memory: int
+) -> tuple[int, Blocks]:
     """The number of samples, and blocks of the features that `kernels.conjugate_kernel` speaks of."""
     if isinstance(net, TwoLayerNet) and layer is None and forward is None:
-        x = _two_layer_inputs(net, x)
+        given = _two_layer_inputs(net, x)
+        n = len(given)
 
         def make(some: slice) -> Tensor:
-            return net.features(x[some]).detach()
+            return net.features(given[some]).detach()
 
     else:
-        x = _evaluation.inputs(_evaluation.network(net), x)
+        samples = _evaluation.inputs(_evaluation.network(net), x)
+        n = _evaluation.count(samples)
 
         def make(some: slice) -> Tensor:
-            return _evaluation.layer_inputs(net, rows(x, some), layer, forward)
+            return _evaluation.layer_inputs(net, rows(samples, some), layer, forward)
 
-    n = _evaluation.count(x)
     with torch.no_grad():
         return n, Blocks(n, make(slice(0, 1)).nbytes, memory, make)
 

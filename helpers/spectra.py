@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from . import _checks
+from ._checks import Array
 from .tails import PowerLaw, fit_power_law
 from .weights import convolution_singular_values, weight_gradients, weight_matrices
 
@@ -34,7 +35,7 @@ EDGE_UNITS = 6.0
 _AIRY_SPAN = 10.49
 
 
-def singular_values(weight: Tensor) -> Tensor:
+def singular_values(weight: Array) -> Tensor:
     """Singular values of a matrix, descending, float64, on its device.
 
     Parameters
@@ -52,7 +53,7 @@ def singular_values(weight: Tensor) -> Tensor:
     return torch.linalg.svdvals(_checks.array("weight", weight, None, None).double())
 
 
-def eigenvalues(kernel: Tensor) -> Tensor:
+def eigenvalues(kernel: Array) -> Tensor:
     """Eigenvalues of a symmetric matrix, descending, float64, on its device.
 
     Parameters
@@ -110,14 +111,14 @@ def bulk_start(values: np.ndarray) -> int:
     return max(apart, default=0)
 
 
-def _spectrum(name: str, values: Tensor) -> np.ndarray:
+def _spectrum(name: str, values: Array) -> np.ndarray:
     values = np.sort(_checks.array(name, values, None).double().cpu().numpy())[::-1]
     if len(values) < 20:
         raise ValueError(f"{name}: got {len(values)} values, expected at least 20")
     return values
 
 
-def compare(before: Tensor, after: Tensor) -> Comparison:
+def compare(before: Array, after: Array) -> Comparison:
     """Separate what left the initial bulk from what moved inside it.
 
     An outlier lies above the upper edge of the initial bulk by more than that edge's own fluctuation: `EDGE_UNITS`
@@ -156,7 +157,7 @@ def compare(before: Tensor, after: Tensor) -> Comparison:
     return Comparison(drift, outliers.copy(), float(new[len(outliers)]), float(old[start]), margin)
 
 
-def overlap(vectors: Tensor, directions: Tensor) -> float:
+def overlap(vectors: Array, directions: Array) -> float:
     """How much two subspaces share: the root mean square cosine of their principal angles.
 
     For two vectors, |cos| of their angle. Vectors drawn at random in d dimensions have about d^-1/2.
@@ -180,7 +181,7 @@ def overlap(vectors: Tensor, directions: Tensor) -> float:
     return min(1.0, float(shared))
 
 
-def _basis(name: str, columns: Tensor) -> Tensor:
+def _basis(name: str, columns: Array) -> Tensor:
     """An orthonormal basis of the span of the columns, float64."""
     columns = _checks.array(name, columns, *[None] * min(max(np.ndim(columns), 1), 2)).double()
     columns = columns.reshape(len(columns), -1)

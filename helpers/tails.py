@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from . import _checks
+from ._checks import Array
 
 # 95% point of sqrt(m) times the KS distance between m draws of a power law and the exponent fitted to them, m large.
 # Source: Lilliefors (1969), whose table for the exponential distribution is that of log(x / xmin).
@@ -56,7 +56,7 @@ class PowerLaw:
         return self.misfit < CRITICAL_MISFIT and self.reach > LEAST_REACH
 
 
-def fit_power_law(values: Tensor, *, xmin: float | None = None, max_alpha: float = 3.0) -> PowerLaw:
+def fit_power_law(values: Array, *, xmin: float | None = None, max_alpha: float = 3.0) -> PowerLaw:
     """Fit a power law to the upper tail: maximum likelihood for alpha, the smallest KS distance for xmin.
 
     alpha = 1 + m / sum log(x_i / xmin) over the m values of the tail. Every distinct value but the two largest is

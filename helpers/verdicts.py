@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from torch import Tensor
 
 from . import _checks, spectra
+from ._checks import Array
 from .bulk import fit_marchenko_pastur
 from .tails import CRITICAL_MISFIT, LEAST_REACH
 
@@ -23,7 +23,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def describe(before: Tensor, after: Tensor, shape: tuple[int, int]) -> dict[str, float]:
+def describe(before: Array, after: Array, shape: tuple[int, int]) -> dict[str, float]:
     """The numbers of one matrix: its spectrum now, and against that of its start.
 
     Parameters

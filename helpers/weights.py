@@ -54,12 +54,12 @@ def weight_gradients(net: nn.Module) -> dict[str, Tensor]:
     return {name: grad.detach() for name, grad in grads.items() if not grad.is_sparse}
 
 
-def _collected(net: nn.Module, of: Callable[[nn.Parameter], Tensor | None]) -> dict[str, Tensor]:
+def _collected(net: nn.Module, of: Callable[[Tensor], Tensor | None]) -> dict[str, Tensor]:
     """What `of` makes of every matrix, by name and in its form; each parameter once, and not where it is None."""
     if not isinstance(net, nn.Module):
         raise TypeError(f"net: got {type(net).__name__}, expected a torch.nn.Module")
     found: dict[str, Tensor] = {}
-    listed: set[tuple[int, int]] = set()
+    listed: set[tuple[int, str]] = set()
     for name, module in net.named_modules():
         for part, (parameter, form) in _matrices(module).items():
             value = of(parameter)
@@ -69,20 +69,24 @@ def _collected(net: nn.Module, of: Callable[[nn.Parameter], Tensor | None]) -> d
     return found
 
 
-def _matrices(module: nn.Module) -> dict[str, tuple[nn.Parameter, Callable[[Tensor], Tensor]]]:
+def _matrices(module: nn.Module) -> dict[str, tuple[Tensor, Callable[[Tensor], Tensor]]]:
     """The parameters of one module that have a spectrum, each with what makes its matrix of it."""
     if isinstance(module, _MATRICES):
         return {"weight": (module.weight, lambda w: w)}
     if isinstance(module, _CONVOLUTIONS):
         return {"weight": (module.weight, lambda w: w.flatten(1))}
     if type(module).__name__ == "Conv1D":  # the linear layer of GPT-2 in transformers, (in, out)
-        return {"weight": (module.weight, lambda w: w.T)}
+        return {"weight": (module.get_parameter("weight"), lambda w: w.T)}
     if isinstance(module, nn.MultiheadAttention):
         names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
         if module.in_proj_weight is None:
             return {name: (getattr(module, name), lambda w: w) for name in names}
-        return {name: (module.in_proj_weight, lambda w, k=k: w.chunk(3)[k]) for k, name in enumerate(names)}
+        return {name: (module.in_proj_weight, _third(k)) for k, name in enumerate(names)}
     return {}
+
+
+def _third(k: int) -> Callable[[Tensor], Tensor]:
+    return lambda w: w.chunk(3)[k]
 
 
 def convolution_singular_values(weight: Tensor, size: int | Sequence[int]) -> Tensor:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from myst_nb.core.read import read_myst_markdown_notebook
 from nbformat import NotebookNode
-from notebook_cache import read_myst_markdown_notebook
 from project import REPOSITORY
 
 LAST_SECTIONS = ["Where this differs from the paper", "Exercises", "Summary"]

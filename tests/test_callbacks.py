@@ -1,5 +1,7 @@
 """The monitor in the training loops of Lightning and transformers, the packages themselves."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # both packages warn about th
 def lightning_run(tmp_path, watch, **options):
     pl = pytest.importorskip("lightning.pytorch")
 
-    class Module(pl.LightningModule):
+    base: Any = pl.LightningModule
+
+    class Module(base):
         def __init__(self):
             super().__init__()
             torch.manual_seed(0)

@@ -4,8 +4,7 @@ import math
 from html.parser import HTMLParser
 
 import pytest
-from conftest import BUILD
-from project import CONFIG, ROOT, pages
+from project import BUILD, CONFIG, ROOT, pages
 
 CHAPTER = "book/linear_width"
 OWNER, NAME = CONFIG["repository"]["url"].split("/")[-2:]

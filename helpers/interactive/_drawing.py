@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._checks import Numbers
 from ..plots import BLACK, VERMILLION
 
 LEFT, RIGHT, BOTTOM = 48, 12, 52  # margins of a drawing, in its own units
 
 
-def histogram(values: Sequence[float], edges: Sequence[float]) -> np.ndarray:
+def histogram(values: Numbers, edges: Numbers) -> np.ndarray:
     """Density of values on bins, normalized to the mass of all values: (bins,)."""
     return np.histogram(values, edges)[0] / len(values) / np.diff(edges)
 
@@ -41,13 +42,13 @@ class Axes:
         share = min(max(_share(y, self.ylim, self.ylog), 0.0), 1.05)
         return self.height - BOTTOM - (self.height - self.top - BOTTOM) * share
 
-    def bars(self, edges: Sequence[float], heights: Sequence[float]) -> str:
+    def bars(self, edges: Numbers, heights: Numbers) -> str:
         """Path data of a histogram."""
         floor = self.up(self.ylim[0])
         steps = "".join(f"V{self.up(h):.1f}H{self.across(e):.1f}" for h, e in zip(heights, edges[1:], strict=False))
         return f"M{self.across(edges[0]):.1f} {floor:.1f}{steps}V{floor:.1f}Z"
 
-    def line(self, x: Sequence[float], y: Sequence[float]) -> str:
+    def line(self, x: Numbers, y: Numbers) -> str:
         """Path data of a curve; it breaks at NaN and outside of the horizontal axis.
 
         Points less than half a unit from the one drawn before are left out: nobody sees them.
@@ -76,7 +77,7 @@ class Axes:
             )
         return "".join(shapes)
 
-    def frame(self, xticks: Sequence[float], xlabel: str, ylabel: str, yticks: Sequence[float] = ()) -> str:
+    def frame(self, xticks: Numbers, xlabel: str, ylabel: str, yticks: Numbers = ()) -> str:
         """Axes, ticks, labels and title."""
         y, middle = self.height - BOTTOM, (LEFT + self.width - RIGHT) / 2
         across = "".join(

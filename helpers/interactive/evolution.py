@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
+from .._checks import Numbers
 from ..laws import Law
 from ..plots import BLACK, GRAY
 from ._drawing import Axes, area, histogram, path
@@ -28,11 +29,11 @@ class Training:
     """
 
     title: str
-    spectra: Sequence[Sequence[float]]
+    spectra: Sequence[Numbers]
     notes: Sequence[str]
-    edges: Sequence[float]
+    edges: Numbers
     ylim: tuple[float, float]
-    ticks: Sequence[float]
+    ticks: Numbers
     color: str
     log: bool = False
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import _checks
+from .._checks import Numbers
 from ..laws import Law
 from ..plots import BLACK, GRAY
 from ._drawing import Axes, area, histogram, path
@@ -24,17 +25,17 @@ class Frame:
     note : one sentence with the numbers of this state.
     """
 
-    heights: Sequence[float]
-    x: Sequence[float]
-    y: Sequence[float]
+    heights: Numbers
+    x: Numbers
+    y: Numbers
     marks: Sequence[tuple[float, str]] = field(default_factory=tuple)
     note: str = ""
 
 
 def frame(
-    values: Sequence[float],
+    values: Numbers,
     law: Law,
-    edges: Sequence[float],
+    edges: Numbers,
     *,
     marks: Sequence[tuple[float, str]] = (),
     note: str = "",
@@ -57,7 +58,7 @@ def frame(
     return Frame(heights, *curve(law, edges), marks, note)
 
 
-def curve(law: Law, edges: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def curve(law: Law, edges: Numbers) -> tuple[np.ndarray, np.ndarray]:
     """Points x, y of a law over the range of the bins; y is NaN where the law has no mass."""
     x = np.linspace(edges[0], edges[-1], 300)
     y = law.density(x)
@@ -69,9 +70,9 @@ def explorer(
     sliders: Mapping[str, Sequence[float]],
     frames: Mapping[tuple, Frame],
     *,
-    edges: Sequence[float],
+    edges: Numbers,
     ylim: tuple[float, float],
-    ticks: Sequence[float],
+    ticks: Numbers,
     xlabel: str,
     alt: str,
     start: Mapping[str, float] | None = None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
+from .._checks import Numbers
 from ..laws import Law
 from ..plots import BLACK, GRAY, VERMILLION
 from ._drawing import Axes, area, histogram, path, text
@@ -34,7 +35,7 @@ class Point:
     """
 
     phase: str
-    values: Sequence[float]
+    values: Numbers
     note: str
 
 
@@ -45,12 +46,12 @@ def phase_diagram(
     *,
     looks: Mapping[str, tuple[str, str]],
     law: Law,
-    edges: Sequence[float],
+    edges: Numbers,
     ylim: tuple[float, float],
-    ticks: Sequence[float],
+    ticks: Numbers,
     xlabel: str,
     alt: str,
-    curves: Sequence[tuple[Sequence[float], Sequence[float]]] = (),
+    curves: Sequence[tuple[Numbers, Numbers]] = (),
     start: Mapping[str, float] | None = None,
 ) -> str:
     """HTML of a phase diagram and of the spectrum at one of its points; show it with `IPython.display.HTML`.
@@ -133,7 +134,7 @@ def _legend(looks: Mapping[str, tuple[str, str]]) -> str:
 
 
 def _spectra(
-    points: Mapping[tuple, Point], law: Law, edges: Sequence[float], ylim: tuple, ticks: Sequence, xlabel: str
+    points: Mapping[tuple, Point], law: Law, edges: Numbers, ylim: tuple, ticks: Numbers, xlabel: str
 ) -> Panel:
     axes = Axes((edges[0], edges[-1]), ylim, width=340, height=300, title="spectrum at the end")
     alt = "Histogram of the singular values at the end of the run that is chosen, with the law of the start as a line."

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .. import _checks
+from .._checks import Numbers
 from ..plots import BLACK, BLUE, GRAY, VERMILLION
 from ..tails import PowerLaw, fit_power_law
 from ._drawing import Axes, path, text
@@ -15,7 +16,7 @@ PLACES = 30  # of the slider
 SMALLEST = 8  # values in the shortest tail of the slider
 
 
-def distances(values: Sequence[float]) -> list[PowerLaw]:
+def distances(values: Numbers) -> list[PowerLaw]:
     """The fit of every tail: one for each distinct positive value but the two largest as xmin, ascending.
 
     Parameters
@@ -42,7 +43,7 @@ def distances(values: Sequence[float]) -> list[PowerLaw]:
 
 def tail_explorer(
     name: str,
-    samples: Mapping[str, Sequence[float]],
+    samples: Mapping[str, Numbers],
     *,
     xlim: tuple[float, float],
     xlabel: str,
