@@ -107,6 +107,10 @@ def measure(run: Run, data: Dataset) -> pd.DataFrame:
     unbounded power-law fit to the squares: its exponent, sqrt(tail size) times its KS distance, largest value over
     start of the tail; overlap_start, overlap of the top k - 1 right singular vectors with the k - 1 directions between
     the class means of what enters the layer, NaN where these span fewer. NaN where a matrix has fewer than 20 values.
+
+    Raises
+    ------
+    ValueError, TypeError : a network with a layer of another kind, data that do not fit it.
     """
     before, after = spectra.weight_matrices(run.before), spectra.weight_matrices(run.after)
     rows = {}

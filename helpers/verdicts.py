@@ -49,7 +49,7 @@ def describe(before: Array, after: Array, shape: tuple[int, int]) -> dict[str, f
 
     Raises
     ------
-    ValueError : shapes that do not fit, negative or infinite values.
+    TypeError, ValueError : no numbers, another number of values than min(shape), NaN or infinite values.
 
     Source: effective rank, Roy and Vetterli (2007); stable rank, Rudelson and Vershynin (2007).
     """
@@ -132,6 +132,8 @@ def verdict(row: Mapping[str, float]) -> str:
 
     An outlier lies beyond the bulk of the start by `spectra.compare`, whether it left or stood there from the
     beginning.
+
+    Raises KeyError for a row that lacks a column of `describe` which a rule needs.
     """
     if row["top"] == 0:
         return "all zero"
