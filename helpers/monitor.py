@@ -18,7 +18,7 @@ from . import _checks, kernels, plots, spectra, verdicts
 from ._evaluation import Forward
 from ._record import Folder, with_nan, without_nan
 
-_EVERY, _OVERHEAD = 100, 0.05  # where `every` is None
+_EVERY, _OVERHEAD = 100, 0.03  # where `every` is None
 _TITLE = 28  # letters of a name above a panel
 
 _OVERLAPS = ("left_overlap", "right_overlap", "left_gradient", "right_gradient")
@@ -45,7 +45,7 @@ class SpectralMonitor:
     Parameters
     ----------
     model : a module with at least one of `spectra.weight_matrices`, on any device, of any float type.
-    every : steps between two records. None: every 100, but a record that would take the time spent here to more than 5%
+    every : steps between two records. None: every 100, but a record that would take the time spent here to more than 3%
         of the time since the start is left out, so that watching costs no more than that.
     probe : inputs x and labels y, for the conjugate kernel (`kernels.conjugate_kernel`) and the neural tangent kernel
         (`kernels.neural_tangent_kernel`, the pseudo-NTK unless the model is a TwoLayerNet). x : n samples as the model
