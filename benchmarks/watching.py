@@ -50,7 +50,7 @@ def cases() -> list[Case]:
             task = make()
             return Timed(lambda: run(task, batch, steps, True)), Timed(lambda: run(task, batch, steps, False))
 
-        return Case("limits", f"training with the monitor, {name}", n, "watched", "the same, not watched", sides, 3)
+        return Case("limits", f"training with the monitor, {name}", n, "watched", "the same, not watched", sides, 8)
 
     return [
         case("two layers", 1000, two_layers, 50, 2400),
