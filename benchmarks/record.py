@@ -1,7 +1,6 @@
 """The record of a run: text that stands in a cell of the book's page, so that the page needs no file beside it."""
 
 import io
-import os
 import platform
 import re
 import subprocess
@@ -12,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from helpers import _machine
+
 from .case import COLUMNS
 
 PAGE = Path(__file__).parents[1] / "book" / "benchmarks.md"
@@ -19,12 +20,9 @@ CELL = re.compile(r'(?<=\nmachine = )"[^"\n]*"\nrecord = """\\\n.*?"""', re.DOTA
 
 
 def machine(threads: int) -> str:
-    """This machine in words."""
-    cores = (
-        f"{os.cpu_count()} cores of an {platform.machine()} processor with {torch.backends.cpu.get_cpu_capability()}"
-    )
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    return f"{cores}, {threads} of them used, {platform.system()}, {versions}"
+    """This machine and what the run used of it, in words."""
+    used = f"{threads} thread{'s' * (threads != 1)} with {torch.backends.cpu.get_cpu_capability()}"
+    return f"{_machine.in_words()}; {used}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
 def text(rows: Iterable[dict[str, object]]) -> str:

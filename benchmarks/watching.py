@@ -12,6 +12,8 @@ from helpers.monitor import SpectralMonitor
 from .case import Case
 from .timing import Side, Timed
 
+ROUNDS = 16  # two trainings that are alike differ by some percent
+
 Task = tuple[nn.Module, Tensor, Tensor]  # a network, inputs, labels
 
 
@@ -47,10 +49,12 @@ def encoder() -> Task:
 def cases() -> list[Case]:
     def case(name: str, n: int, make: Callable[[], Task], batch: int, steps: int) -> Case:
         def sides() -> tuple[Side, Side]:
-            task = make()
-            return Timed(lambda: run(task, batch, steps, True)), Timed(lambda: run(task, batch, steps, False))
+            made = make()
+            return Timed(lambda: run(made, batch, steps, True)), Timed(lambda: run(made, batch, steps, False))
 
-        return Case("limits", f"training with the monitor, {name}", n, "watched", "the same, not watched", sides, 8)
+        return Case(
+            "limits", f"training with the monitor, {name}", n, "watched", "the same, not watched", sides, ROUNDS
+        )
 
     return [
         case("two layers", 1000, two_layers, 50, 2400),

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,18 +14,16 @@ import torch
 from matplotlib.figure import FigureBase
 from torch import Tensor, nn
 
-from . import _checks, kernels, plots, spectra, verdicts
+from . import _checks, _readings, _watched, kernels, plots, spectra, verdicts
 from ._evaluation import Forward
+from ._leading import Leading, leading
+from ._readings import Row
 from ._record import Folder, with_nan, without_nan
 
 _EVERY, _OVERHEAD = 100, 0.03  # where `every` is None
 _TITLE = 28  # letters of a name above a panel
 
-_OVERLAPS = ("left_overlap", "right_overlap", "left_gradient", "right_gradient")
-_KERNEL = ("alignment", "centered_alignment")
-Leading = tuple[np.ndarray, np.ndarray, np.ndarray]  # left vectors, all singular values, right vectors
-
-COLUMNS = ("step", "name", "kind", *verdicts.COLUMNS, *_OVERLAPS, *_KERNEL, "verdict")
+COLUMNS = ("step", "name", "kind", *_readings.NUMBERS, "verdict")
 
 
 class SpectralMonitor:
@@ -85,12 +83,12 @@ class SpectralMonitor:
         forward: Forward | None = None,
     ) -> None:
         self._born, self._spent, self._cost = time.perf_counter(), 0.0, 0.0
-        self.model = _unwrapped(model)
+        self.model = _watched.unwrapped(model)
         self.every = None if every is None else _checks.integer("every", every)
         self.vectors, self._forward = _checks.integer("vectors", vectors), forward
-        self._layers = _names(self.model, layers)
-        self._probe = None if probe is None else _probe(probe)
-        self._rows: list[dict[str, Any]] = []
+        self._layers = _watched.names(self.model, layers)
+        self._probe = None if probe is None else _watched.probe(probe)
+        self._rows: list[Row] = []
         self._values: dict[str, dict[int, np.ndarray]] = {}
         self._start: dict[str, Leading] = {}
         self._step, self._last = 0, -1
@@ -200,7 +198,7 @@ class SpectralMonitor:
         first = self._sent.get(id(writer), 0)
         for row in self._rows[first:]:
             step, name = row["step"], row["name"]
-            for column in (*verdicts.COLUMNS, *_OVERLAPS, *_KERNEL):
+            for column in _readings.NUMBERS:
                 if math.isfinite(row.get(column, math.nan)):
                     writer.add_scalar(f"{name}/{column}", row[column], step)
             writer.add_histogram(f"{name}/values", self._values[name][step], step)
@@ -215,26 +213,19 @@ class SpectralMonitor:
         start, now = (self._values[name][step] for step in (min(self._values[name]), self._last))
         return float(np.nan_to_num(np.abs(now - start).sum() / start.sum()))
 
-    def _matrix(self, name: str, matrix: Tensor, gradient: Tensor | None) -> tuple[dict[str, Any], np.ndarray]:
-        shape = len(matrix), matrix.shape[1]
-        left, values, right = found = _leading(matrix, self.vectors)
-        row: dict[str, Any] = {"name": name, "kind": "weight"}
-        if not np.isfinite(values).all():
-            return row | {"size": min(shape), "verdict": "not finite"}, values
-        start = self._start.setdefault(name, found)
-        row |= verdicts.describe(start[1], values, shape)
-        row |= {"left_overlap": _overlap(left, start[0]), "right_overlap": _overlap(right, start[2])}
-        row |= _shares(gradient, left, right)
-        return row | {"verdict": verdicts.verdict(row)}, values
+    def _matrix(self, name: str, matrix: Tensor, gradient: Tensor | None) -> tuple[Row, np.ndarray]:
+        found = leading(matrix, self.vectors)
+        start = self._start.setdefault(name, found) if np.isfinite(found[1]).all() else found
+        return _readings.of_matrix(name, (len(matrix), matrix.shape[1]), found, start, gradient), found[1]
 
-    def _kernels(self, x: Any, y: Tensor) -> list[tuple[dict[str, Any], np.ndarray]]:
+    def _kernels(self, x: Any, y: Tensor) -> list[tuple[Row, np.ndarray]]:
         made = {
             "CK": kernels.conjugate_kernel(self.model, x, forward=self._forward),
             "NTK": kernels.neural_tangent_kernel(self.model, x, outputs="sum", forward=self._forward),
         }
-        return [_kernel(name, kernel, y) for name, kernel in made.items()]
+        return [_readings.of_kernel(name, kernel, y) for name, kernel in made.items()]
 
-    def _add(self, step: int, rows: list[dict[str, Any]], values: Mapping[str, np.ndarray]) -> None:
+    def _add(self, step: int, rows: list[Row], values: Mapping[str, np.ndarray]) -> None:
         if step <= self._last:
             self._rows = [row for row in self._rows if row["step"] < step]
             self._values = {k: {s: v for s, v in kept.items() if s < step} for k, kept in self._values.items()}
@@ -264,19 +255,6 @@ class SpectralMonitor:
         return True
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside torch.compile and (distributed) data parallel."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model: got {type(model).__name__}, expected a torch.nn.Module")
-    while True:
-        if hasattr(model, "_orig_mod"):
-            model = cast(nn.Module, model._orig_mod)
-        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            model = model.module
-        else:
-            return model
-
-
 def _short(name: str) -> str:
     """The end of a name, from a dot on, for the title of a panel."""
     parts = name.removesuffix(".weight").split(".")
@@ -285,82 +263,5 @@ def _short(name: str) -> str:
     return ".".join(parts)
 
 
-def _names(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
-    try:
-        found = list(spectra.weight_matrices(model))
-    except ValueError as error:
-        raise ValueError(str(error).replace("net", "model", 1)) from None
-    if layers is None:
-        return found
-    wanted = [layers] if isinstance(layers, str) else list(layers)
-    unknown = [name for name in wanted if name not in found]
-    if unknown or not wanted:
-        raise ValueError(f"layers: got {unknown or wanted}, expected some of {', '.join(found)}")
-    return wanted
-
-
-def _probe(probe: tuple[Any, Any]) -> tuple[Any, Tensor]:
-    if not isinstance(probe, Sequence) or len(probe) != 2:
-        raise TypeError(f"probe: got {type(probe).__name__}, expected a pair (x, y)")
-    x, y = probe
-    y = torch.as_tensor(np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y))
-    if y.ndim == 1 and not y.is_floating_point():
-        y = nn.functional.one_hot(y.long() - y.long().min()).double()
-        y -= y.mean(0)
-    size = len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
-    if len(y) != size:
-        raise ValueError(f"probe: got {size} samples and {len(y)} labels, expected as many")
-    return x, _checks.array("probe", y, *[None] * y.ndim).double()
-
-
-def _leading(matrix: Tensor, k: int) -> Leading:
-    """The leading left and right singular vectors as columns, and between them all singular values; float64.
-
-    Vectors of values that are zero up to rounding are left out.
-    """
-    matrix = matrix.detach()
-    matrix = (matrix.cpu() if matrix.device.type == "mps" else matrix).double()
-    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    gram = tall.T @ tall
-    if not torch.isfinite(gram).all():
-        nothing = np.zeros((0, 0))
-        return nothing, np.full(len(gram), math.nan), nothing
-    squares, vectors = torch.linalg.eigh(gram)
-    values, near = squares.clamp_min(0).sqrt().flip(0), vectors.flip(1)[:, :k]
-    near = near[:, values[:k] > 1e-6 * values[0]]
-    far = tall @ near / values[: near.shape[1]]
-    left, right = (far, near) if tall is matrix else (near, far)
-    return left.cpu().numpy(), values.cpu().numpy(), right.cpu().numpy()
-
-
-def _overlap(now: np.ndarray, start: np.ndarray) -> float:
-    return spectra.overlap(now, start) if now.size and start.size else math.nan
-
-
-def _shares(gradient: Tensor | None, left: np.ndarray, right: np.ndarray) -> dict[str, float]:
-    """The part of the gradient's norm in the span of singular vectors, on both sides."""
-    if gradient is None:
-        return {}
-    norm = float(gradient.float().norm())
-    if not norm or not math.isfinite(norm):
-        return {}
-    gradient = gradient.float() / norm
-    u, v = (torch.from_numpy(side).to(gradient) for side in (left, right))
-    return {"left_gradient": float((u.T @ gradient).norm()), "right_gradient": float((gradient @ v).norm())}
-
-
-def _kernel(name: str, kernel: Tensor, y: Tensor) -> tuple[dict[str, Any], np.ndarray]:
-    """The row of one kernel matrix and its eigenvalues."""
-    kernel = (kernel.cpu() if kernel.device.type == "mps" else kernel).double()
-    row: dict[str, Any] = {"name": name, "kind": "kernel", "size": len(kernel)}
-    if not torch.isfinite(kernel).all() or not kernel.any():
-        return row, np.full(len(kernel), math.nan)
-    values = spectra.eigenvalues(kernel).clamp_min(0).cpu().numpy()
-    row |= verdicts.ranks(values)
-    labels = y.to(kernel.device)
-    row["alignment"] = kernels.alignment(kernel, labels)
-    return row | {"centered_alignment": kernels.alignment(kernel, labels, centered=True)}, values
-
-
-def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _table(rows: list[Row]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -17,12 +17,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-import machine
 import nbformat
 import yaml
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.main import JupyterCacheBase
 from notebook_cache import is_cached, open_cache, read_notebook
+
+from helpers import _machine
 
 ROOT = Path(__file__).parents[2]
 
@@ -133,7 +134,7 @@ def store(cache: JupyterCacheBase, path: Path, execution: Execution) -> None:
         data={
             "execution_seconds": execution.seconds,
             "peak_memory": execution.peak_memory,
-            "machine": machine.in_words(),
+            "machine": _machine.in_words(),
         },
     )
     cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
