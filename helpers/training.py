@@ -12,23 +12,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import _checks, _random
-from ._evaluation import evaluated
+from ._history import Recorder, TrainingDiverged, loss
 from .data import Dataset
 
-
-class TrainingDiverged(ArithmeticError):
-    """The loss is no longer finite.
-
-    Attributes
-    ----------
-    step : the step at which the loss was first not finite.
-    last_loss : the last finite training loss.
-    history : everything recorded until then, as in `Run.history`.
-    """
-
-    def __init__(self, step: int, last_loss: float, history: pd.DataFrame) -> None:
-        super().__init__(f"training diverged at step {step}; the last finite loss was {last_loss:.4g}. Lower lr.")
-        self.step, self.last_loss, self.history = step, last_loss, history
+__all__ = ["Run", "TrainingDiverged", "loss", "train"]
 
 
 @dataclass(frozen=True)
@@ -97,52 +84,6 @@ def _batches(data: Dataset, size: int, seed: int) -> Iterator[tuple[Tensor, Tens
             yield data.x[part], data.y[part]
 
 
-def loss(prediction: Tensor, y: Tensor) -> Tensor:
-    """|prediction - y|^2 / (2n), the loss of the book; both (n,), or both (n, k). ValueError for other shapes."""
-    if prediction.shape != y.shape:
-        raise ValueError(f"net: got outputs {tuple(prediction.shape)}, expected {tuple(y.shape)} as the labels")
-    return (prediction - y).square().mean() * (y[0].numel() / 2)
-
-
-class _Recorder:
-    """Collects the rows of the history and refuses a loss that is not finite."""
-
-    def __init__(self, net: nn.Module, data: Dataset, per_epoch: int, on_evaluation: Callable | None) -> None:
-        self.net, self.data, self.per_epoch, self.on_evaluation = net, data, per_epoch, on_evaluation
-        self.rows: list[dict[str, float]] = []
-        self.last_loss = math.inf
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        return pd.DataFrame(self.rows)
-
-    def see(self, step: int, value: float) -> float:
-        """A training loss, whether it enters the history or not."""
-        if not math.isfinite(value):
-            raise TrainingDiverged(step, self.last_loss, self.frame)
-        self.last_loss = value
-        return value
-
-    @torch.no_grad()
-    def record(self, step: int, value: float | None = None) -> float:
-        """Add a row; the training loss is computed only where nobody knows it yet."""
-        net, data = self.net, self.data
-        with evaluated(net):
-            value = self.see(step, float(loss(net(data.x), data.y)) if value is None else value)
-            prediction = net(data.x_test)
-        test = float(loss(prediction, data.y_test))
-        spread = float(data.y_test.var(0, correction=0).sum())
-        r2 = 1 - 2 * test / spread if spread > 0 else math.nan
-        row = {"step": step, "epoch": step / self.per_epoch, "loss": value, "test_loss": test, "test_r2": r2}
-        if data.y_test.ndim == 2:
-            right = prediction.argmax(1) == data.y_test.argmax(1)
-            row["test_accuracy"] = float(right.double().mean())
-        self.rows.append(row)
-        if self.on_evaluation is not None:
-            self.on_evaluation(step, net)
-        return value
-
-
 def _trainable(net: nn.Module, train_readout: bool) -> list[nn.Parameter]:
     """The parameters to train; the readout is frozen where it is not among them."""
     named = dict(net.named_parameters())
@@ -167,6 +108,20 @@ def _evaluation_times(evaluations: int | Iterable[int], steps: int) -> frozenset
     return frozenset(range(0, steps, max(1, steps // evaluations))) if evaluations else frozenset()
 
 
+def _place(device: str | torch.device) -> torch.device:
+    """A device that torch finds here; ValueError for any other."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device: got {device!r}, expected one that torch finds here, as 'cpu' ({reason})") from None
+
+
+def _brought(home: torch.device, look: Callable[[int, nn.Module], None] | None) -> Callable[[int, nn.Module], None]:
+    """`look`, given a copy of the network at home."""
+    return lambda step, net: look(step, copy.deepcopy(net).to(home)) if look is not None else None
+
+
 @torch.enable_grad()
 def train(
     net: nn.Module,
@@ -180,6 +135,7 @@ def train(
     until_loss: float | None = None,
     evaluations: int | Iterable[int] = 20,
     seed: int = 0,
+    device: str | torch.device | None = None,
     progress: bool = False,
     on_evaluation: Callable[[int, nn.Module], None] | None = None,
     **options: Any,
@@ -202,6 +158,8 @@ def train(
         0 evaluates nothing, for networks with which that costs more than training. Or the steps themselves, each
         between 0 and the number of steps; the start and the end are evaluated besides.
     seed : of the shuffles. The same seed gives the same run bit for bit on one machine.
+    device : where to train, such as "cuda"; None: where the network is. The networks of the run, and the one that
+        `on_evaluation` is given, are where `net` is.
     progress : show a bar.
     on_evaluation : called as on_evaluation(step, network) at every row of the history, the start included.
 
@@ -219,7 +177,6 @@ def train(
     if size > n:
         raise ValueError(f"batch_size: got {size}, expected at most the {n} training samples")
     target = -1.0 if until_loss is None else _checks.real("until_loss", until_loss)
-    before, after = copy.deepcopy(net), copy.deepcopy(net)
     example = next(net.parameters(), data.y)
     for inputs in (data.x, data.y):
         dtype = inputs.dtype if inputs is data.x and not inputs.is_floating_point() else example.dtype  # or tokens
@@ -228,12 +185,15 @@ def train(
                 f"data: got {inputs.dtype} on {inputs.device}, expected {dtype} on {example.device} as the network;"
                 " use data.to"
             )
+    home = example.device
+    where = home if device is None else _place(device)
+    before, after, data = copy.deepcopy(net), copy.deepcopy(net).to(where), data.to(where)
     engine = _optimizer(optimizer, lr, _trainable(after, train_readout), options)
 
     per_epoch = math.ceil(n / size)
     steps, batches = epochs * per_epoch, _batches(data, size, seed)
     times = _evaluation_times(evaluations, steps)
-    recorder = _Recorder(after, data, per_epoch, on_evaluation)
+    recorder = Recorder(after, data, per_epoch, on_evaluation if where == home else _brought(home, on_evaluation))
     for step in tqdm(range(steps), disable=not progress, leave=False, desc="steps"):
         x, y = next(batches)
         objective = loss(after(x), y)
@@ -249,4 +209,4 @@ def train(
         engine.step()
     if times and (not recorder.rows or recorder.rows[-1]["step"] != steps):
         recorder.record(steps)
-    return Run(before, after, recorder.frame)
+    return Run(before, after.to(home), recorder.frame)

@@ -116,6 +116,18 @@ def parameters(chapter: Chapter) -> Iterator[str]:
         yield "parameters: no list `seeds` of three or more"
 
 
+def device(chapter: Chapter) -> Iterator[str]:
+    """A chapter that trains does so where its parameter says."""
+    trees = [ast.parse(cell.source) for cell in chapter.cells if "%pip" not in cell.source]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes if ast.unparse(node.func) == "training.train"]
+    if calls and not re.search(r'^device = "cpu"', chapter.code, re.MULTILINE):
+        yield "device: the chapter trains and has no parameter `device`"
+    for call in calls:
+        if not {None, "device"} & {keyword.arg for keyword in call.keywords}:
+            yield f"device: '{ast.unparse(call)}' is not given it"
+
+
 def sections(chapter: Chapter) -> Iterator[str]:
     headings = re.findall(r"^## (.+)$", chapter.prose, re.MULTILINE)
     if headings[-3:] != LAST_SECTIONS:
@@ -162,5 +174,5 @@ def cell_sizes(chapter: Chapter) -> Iterator[str]:
 
 
 RULES = (
-    opening, goals_box, tested_claims, setup_cells, parameters, sections, exercises, figures, cell_sizes,
+    opening, goals_box, tested_claims, setup_cells, parameters, device, sections, exercises, figures, cell_sizes,
 )  # fmt: skip

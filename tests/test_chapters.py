@@ -38,6 +38,8 @@ def test_chapter_is_in_shape(page):
         ("parameters: 0 cells", ":tags: [parameters]", ":tags: [hide-input]"),
         ("parameters: 2 cells", ":tags: [hide-input]\n\ntry", ":tags: [parameters]\n\ntry"),
         ("parameters: no list", "seeds = [0, 1, 2]", "seeds = [0, 1]"),
+        ("device: the chapter trains", "seeds = [0, 1, 2]", "seeds = [0, 1, 2]\ntraining.train(net, device=device)"),
+        ("device: .* is not given it", "seeds = [0, 1, 2]", 'seeds = [0, 1, 2]\ndevice = "cpu"\ntraining.train(net)'),
         ("sections: the last three", "## Exercises", "## Problems"),
         ("sections: the last three", "## Summary", "## One more thing\n\n## Summary"),
         ("sections: the summary", "- ", "* "),

@@ -163,12 +163,40 @@ def test_labels_with_nan_end_at_once(problem):
         ("evaluations", {"evaluations": [0, 10**6]}, ValueError),
         ("evaluations", {"evaluations": [0.5]}, TypeError),
         ("until_loss", {"until_loss": -1}, ValueError),
+        ("device", {"device": "abacus"}, ValueError),
+        ("device", {"device": "cuda:999"}, ValueError),
+        ("device", {"device": 1.5}, ValueError),
         ("options", {"momentun": 0.9}, TypeError),
     ],
 )
 def test_bad_arguments_are_refused(problem, name, kwargs, error):
     with pytest.raises(error, match=f"^{name}"):
         training.train(*problem, **{"lr": 0.1, "epochs": 1} | kwargs)
+
+
+def test_training_elsewhere_is_the_same_and_comes_home(problem, monkeypatch):
+    """The processor under another name stands in for a card."""
+    seen = []
+    options = dict(lr=0.1, batch_size=10, epochs=3, evaluations=3)
+    here = training.train(*problem, **options)
+    monkeypatch.setattr(training, "_place", lambda device: torch.device(device))
+    there = training.train(*problem, **options, device="cpu:0", on_evaluation=lambda step, net: seen.append(net))
+    assert here.history.equals(there.history) and torch.equal(here.after.weight, there.after.weight)
+    assert len({id(net) for net in seen}) == len(there.history)  # copies, which later steps do not change
+    assert torch.equal(seen[0].weight, here.before.weight) and torch.equal(seen[-1].weight, here.after.weight)
+
+
+def test_training_takes_place_on_the_device(problem):
+    with pytest.raises(RuntimeError, match="meta"):  # a device without numbers: the first loss cannot be read
+        training.train(*problem, lr=0.1, epochs=1, device="meta")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_training_on_a_card_gives_what_the_processor_gives(problem):
+    options = dict(lr=0.1, batch_size=10, epochs=3)
+    here, there = (training.train(*problem, **options, device=device) for device in (None, "cuda"))
+    assert there.after.weight.device == here.after.weight.device
+    assert torch.allclose(there.after.weight, here.after.weight, atol=1e-10)
 
 
 def test_networks_without_readout_or_parameters(problem):
