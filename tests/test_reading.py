@@ -72,6 +72,15 @@ def test_shared_link_has_title_description_and_picture(name):
     assert (BUILD / picture).read_bytes() == (ROOT / "book" / picture).read_bytes()
 
 
+def test_bare_address_tells_of_the_landing_page_and_leads_to_it(page, site):
+    told = {name: content for name, content in Head("index").meta.items() if name}
+    assert told and told.items() <= Head(pages()[0]).meta.items()
+    assert {"description", "og:title", "og:description", "og:image", "og:image:alt", "og:url"} <= set(told)
+    page.goto(f"{site}/")
+    page.wait_for_url(f"**/{pages()[0]}.html")
+    assert page.title()
+
+
 def test_every_page_is_described_by_its_own_words():
     descriptions = [Head(name).meta["description"] for name in pages()]
     assert len(set(descriptions)) == len(descriptions)

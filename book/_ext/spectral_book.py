@@ -7,6 +7,7 @@ from pathlib import Path
 import build_record
 import claims_table
 import from_chapters
+import front_door
 import reading_order
 from docutils import nodes
 from notebook_cache import open_cache
@@ -90,6 +91,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", link_within_single_page)
+    app.connect("build-finished", front_door.write)
     app.add_directive("claims-summary", claims_table.ClaimsSummary)
     app.add_directive("claims-table", claims_table.ClaimsTable)
     app.add_directive("build-machine", build_record.Machine)
