@@ -49,12 +49,10 @@ def encoder() -> Task:
 def cases() -> list[Case]:
     def case(name: str, n: int, make: Callable[[], Task], batch: int, steps: int) -> Case:
         def sides() -> tuple[Side, Side]:
-            made = make()
-            return Timed(lambda: run(made, batch, steps, True)), Timed(lambda: run(made, batch, steps, False))
+            task = make()
+            return Timed(lambda: run(task, batch, steps, True)), Timed(lambda: run(task, batch, steps, False))
 
-        return Case(
-            "limits", f"training with the monitor, {name}", n, "watched", "the same, not watched", sides, ROUNDS
-        )
+        return Case("limits", f"watched training, {name}", n, "watched", "not watched", sides, ROUNDS)
 
     return [
         case("two layers", 1000, two_layers, 50, 2400),
