@@ -59,6 +59,52 @@ def test_a_disk_that_fills_keeps_what_was_there(tmp_path):
     assert len(list(tmp_path.rglob("*.json"))) == 3
 
 
+SWEEP = """
+import sys
+import warnings
+from helpers import sweeps
+
+def square(x, seed):
+    return x**2
+
+warnings.simplefilter("error" if sys.argv[2] == "kept" else "always")
+frame = sweeps.sweep(square, {"x": range(int(sys.argv[1]))}, seeds=[0], jobs=1, cache="cache")
+print(frame["value"].tolist())
+"""
+
+
+def read_only(folder, *command):
+    """The command where nothing can be written below `folder`: not even by root, where the system allows to mount."""
+    seal = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && cd "$0" && exec "$@"'
+    wall = ["unshare", "--map-root-user", "--mount", "sh", "-c", seal, str(folder)]
+    if shutil.which("unshare") and subprocess.run([*wall, "true"], capture_output=True).returncode == 0:
+        return [*wall, *command]
+    if os.getuid() == 0:
+        pytest.skip("root may write everywhere, and nothing can be mounted here")
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    return list(command)
+
+
+def test_a_cache_that_is_read_only_is_read_and_loses_no_point(tmp_path):
+    (tmp_path / "run.py").write_text(SWEEP)
+
+    def run(*arguments, inside=lambda *command: list(command)):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = inside(sys.executable, "run.py", *arguments)
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    first = run("3", "kept")
+    kept = sorted(tmp_path.rglob("*.json"))
+    assert first.returncode == 0 and len(kept) == 3, first.stderr
+    again = run("3", "kept", inside=lambda *command: read_only(tmp_path, *command))
+    assert again.returncode == 0 and again.stdout == first.stdout, again.stderr
+    more = run("5", "new", inside=lambda *command: read_only(tmp_path, *command))
+    assert more.returncode == 0 and more.stdout.startswith("[0, 1, 4, 9, 16]"), more.stderr
+    assert "RuntimeWarning: cache: 2 points could not be kept" in more.stderr
+    assert sorted(tmp_path.rglob("*.json")) == kept
+
+
 # ---- no network, and no folder to keep anything in
 
 ALONE = """
