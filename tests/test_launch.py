@@ -1,7 +1,8 @@
 """A notebook opened on Colab or Binder installs what it needs, and leaves what is there alone.
 
 The quick tests hold the recipes against the code. `make launch` runs the real set-up cells in a fresh environment
-and an empty folder, with torch and an older numpy already there and the repository's address led to this clone.
+and an empty folder, with torch and an older numpy already there and the repository's address led to this clone; then
+it follows the recipe of Binder.
 """
 
 import ast
@@ -81,9 +82,12 @@ def test_binder_finds_a_recipe_it_knows():
     assert tuple(map(int, version)) >= tuple(map(int, least))
 
 
+EXECUTE = ["jupyter", "nbconvert", "--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=1800", "--stdout"]
+
+
 @dataclass(frozen=True)
-class Colab:
-    """A fresh environment, and an empty folder to open notebooks in."""
+class Fresh:
+    """A fresh environment, and a folder to open notebooks in."""
 
     python: Path
     folder: Path
@@ -107,20 +111,22 @@ class Colab:
         """Run the cells as a notebook of the empty folder."""
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         nbformat.write(notebook, self.folder / "chapter.ipynb")
-        options = ["--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=1800", "--stdout"]
-        self.run("jupyter", "nbconvert", *options, "chapter.ipynb")
+        self.run(*EXECUTE, "chapter.ipynb")
 
     def versions(self) -> dict[str, str]:
         listed = json.loads(self.run("pip", "list", "--format=json", "--disable-pip-version-check"))
         return {package["name"].lower(): package["version"] for package in listed}
 
 
-@pytest.fixture(scope="module")
-def colab(tmp_path_factory) -> Colab:
-    root = tmp_path_factory.mktemp("colab")
+def fresh(root: Path) -> Fresh:
     subprocess.run([sys.executable, "-m", "venv", root / "environment"], check=True)
     (root / "content").mkdir()
-    made = Colab(root / "environment" / "bin" / "python", root / "content")
+    return Fresh(root / "environment" / "bin" / "python", root / "content")
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory) -> Fresh:
+    made = fresh(tmp_path_factory.mktemp("colab"))
     there = [f"torch=={REQUIREMENTS['torch']}", "numpy==2.2.6", "ipykernel", "nbconvert"]
     made.run("pip", "install", "-q", *there)
     return made
@@ -146,3 +152,13 @@ def test_setup_cell_makes_the_imports_work_and_replaces_nothing(colab, page):
 @launch
 def test_light_chapter_runs_from_its_notebook_alone(colab):
     colab.execute(code(ROOT / "book" / "linear_width.md"))
+
+
+@launch
+def test_recipe_of_binder_runs_a_chapter(tmp_path):
+    """The two steps that Binder takes in the repository, and a chapter from where it lies."""
+    binder = fresh(tmp_path)
+    subprocess.run(["git", "clone", "-q", ROOT, binder.folder], check=True)
+    binder.run("pip", "install", "-q", "-r", "requirements.txt")
+    binder.run("pip", "install", "-q", ".")
+    binder.run(*EXECUTE, "book/linear_width.ipynb")
