@@ -8,6 +8,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from . import _checks, _evaluation
 from ._evaluation import Flat, Forward, Inputs, rows
@@ -43,6 +44,8 @@ def operator(size: int, like: Tensor, product: Callable[[Tensor], Tensor]) -> Li
 class Function:
     """x -> outputs (n, k) of a network in evaluation mode, with leaves in place of the parameters to train.
 
+    Attention is computed step by step: its fused kernels cannot be differentiated twice.
+
     Attributes
     ----------
     leaves : the parameters to train, detached.  size : how many numbers they are.
@@ -62,7 +65,7 @@ class Function:
 
     def __call__(self, x: Inputs) -> Tensor:
         tensors = self._fixed | self._flat.buffers_copied() | self._trained
-        with torch.enable_grad(), _evaluation.evaluated(self._flat):
+        with torch.enable_grad(), _evaluation.evaluated(self._flat), sdpa_kernel(SDPBackend.MATH):
             return functional_call(self._flat, tensors, (x,))
 
     def bytes(self, x: Inputs) -> int:

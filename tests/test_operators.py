@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -31,6 +32,19 @@ def perceptron():
 
 def image_net():
     return networks.convolutional((1, 6, 6), 2, channels=(3, 4), kernel_size=3, batch_norm=True).double()
+
+
+class Attention(nn.Module):
+    """Five tokens with one feature each, by torch's fused attention."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner, self.outer = nn.Linear(1, 12, dtype=torch.float64), nn.Linear(4, 1, dtype=torch.float64)
+
+    def forward(self, x):
+        q, k, v = self.inner(x[:, None, :, None]).chunk(3, dim=-1)
+        return self.outer(nn.functional.scaled_dot_product_attention(q, k, v).mean((1, 2)))
 
 
 def problem(net, n=11):
@@ -120,6 +134,16 @@ def test_hessian(net, memory):
     found = dense(operators.hessian_operator(net, problem(net), memory=memory))
     torch.testing.assert_close(found, wanted)
     assert float((wanted - wanted.diagonal().diag()).abs().max()) > 0.01
+
+
+def test_fused_attention(memory):
+    net = Attention()
+    given = problem(net)
+    with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have one derivative
+        wanted = hessian(net, given)
+    torch.testing.assert_close(dense(operators.hessian_operator(net, given, memory=memory)), wanted)
+    found = dense(operators.tangent_kernel_operator(net, given.x, memory=memory))
+    torch.testing.assert_close(found, kernels.neural_tangent_kernel(net, given.x))
 
 
 def test_gauss_newton(memory):
