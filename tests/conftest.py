@@ -1,4 +1,4 @@
-"""A headless Chromium and a server of the built pages, started once."""
+"""The same random numbers in every run; a headless Chromium and a server of the built pages, started once."""
 
 import functools
 import http.server
@@ -6,11 +6,20 @@ import sys
 import threading
 
 import pytest
+import torch
 from project import BUILD, ROOT
 
 # Extension code is imported by the tests as Sphinx imports it.
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import chromium
+
+torch.manual_seed(0)  # for networks that are made while the tests are collected
+
+
+@pytest.fixture(autouse=True)
+def _same_draws():
+    """Layers of torch start from the global state: the same in every test, whatever ran before."""
+    torch.manual_seed(0)
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
