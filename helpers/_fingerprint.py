@@ -19,6 +19,7 @@ from torch import Tensor
 
 WRAPPERS = (property, staticmethod, classmethod, functools.partial, functools.cached_property, MethodType)
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
+PLACES = ("__firstlineno__", "__static_attributes__")  # of a class since Python 3.13: its line, a set in any order
 WRAPPED = ("__func__", "__self__", "fget", "fset", "func", "args", "keywords")
 
 
@@ -90,7 +91,8 @@ def _members(value: FunctionType | type | ModuleType) -> list[Any]:
                 own.append(cell.cell_contents)
         return [*own, *_named(value)]
     if isinstance(value, type):
-        return [*value.__bases__, *vars(value).keys(), *vars(value).values()]
+        own = {name: member for name, member in vars(value).items() if name not in PLACES}
+        return [*value.__bases__, *own.keys(), *own.values()]
     return []
 
 

@@ -204,6 +204,7 @@ def test_steps_that_are_given():
     assert watch.values("0.weight").index.tolist() == [0, 10, 20]
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower")  # of torch on Python 3.13.0
 def test_compiled_model_is_looked_at_through_its_wrapper():
     net = mlp()
     compiled = torch.compile(net, backend="eager")
