@@ -143,4 +143,4 @@ def test_a_layer_whose_bulk_has_left_is_all_outliers():
     row = layers.measure(training.Run(before, after, None), dataset).loc["0.weight"]
     assert row["outliers"] == 30 and math.isnan(row["bulk_drift"])
     assert math.isnan(row["overlap_start"]) and math.isnan(row["overlap"])  # every class looks the same
-    assert row["top"] == pytest.approx(100 * row["top_start"], rel=1e-6)
+    assert row["top"] == pytest.approx(1e6 * row["top_start"], rel=1e-6)
