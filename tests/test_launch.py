@@ -132,6 +132,7 @@ def colab(tmp_path_factory) -> Fresh:
     return made
 
 
+LIGHT = ROOT / "book" / "linear_width.md"
 DISTINCT = list({code(page)[0]: page for page in notebooks()}.values())
 
 
@@ -150,8 +151,12 @@ def test_setup_cell_makes_the_imports_work_and_replaces_nothing(colab, page):
 
 
 @launch
-def test_light_chapter_runs_from_its_notebook_alone(colab):
-    colab.execute(code(ROOT / "book" / "linear_width.md"))
+@pytest.mark.parametrize(
+    "page", [LIGHT, *(page for page in DISTINCT if "[" in code(page)[0])], ids=lambda page: page.stem
+)
+def test_chapter_runs_from_its_notebook_alone(colab, page):
+    """One for each set-up cell."""
+    colab.execute(code(page))
 
 
 @launch
