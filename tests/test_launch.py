@@ -156,6 +156,7 @@ def test_setup_cell_makes_the_imports_work_and_replaces_nothing(colab, page):
 )
 def test_chapter_runs_from_its_notebook_alone(colab, page):
     """One for each set-up cell."""
+    colab.run("pip", "uninstall", "-q", "-y", "spectral-evolution")
     colab.execute(code(page))
 
 
