@@ -61,8 +61,8 @@ pdf: execute chromium  ## Print the whole book to _build/spectral-evolution.pdf
 	@$(VENV)/bin/jupyter-book build . --builder singlehtml
 	@$(PYTHON) book/_ext/pdf.py
 
-launch: setup  ## Try the set-up cells as Colab would run them (installs a fresh environment)
-	@$(PYTHON) -m pytest -m launch tests/test_launch.py
+launch: setup  ## Run every notebook as on Colab and Binder (installs fresh environments): TORCH=2.14.1
+	@LAUNCH_TORCH=$(TORCH) $(PYTHON) -m pytest -m launch tests/test_launch.py
 
 links: execute  ## Check every link to the outside (needs the internet)
 	@$(VENV)/bin/jupyter-book build . --builder linkcheck

@@ -3,27 +3,27 @@
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import FigureBase
 from torch import Tensor, nn
 
-from . import _checks, _readings, _watched, kernels, plots, spectra, verdicts
+from . import _checks, _panels, _readings, _watched, kernels, spectra
 from ._evaluation import Forward
 from ._leading import Leading, leading
 from ._readings import Row
 from ._record import Folder, with_nan, without_nan
+from ._trajectory import COLUMNS, Trajectory, table
+
+__all__ = ["COLUMNS", "SpectralMonitor"]
 
 _EVERY, _OVERHEAD = 100, 0.03  # where `every` is None
-_TITLE = 28  # letters of a name above a panel
-
-COLUMNS = ("step", "name", "kind", *_readings.NUMBERS, "verdict")
 
 
 class SpectralMonitor:
@@ -88,11 +88,10 @@ class SpectralMonitor:
         self.vectors, self._forward = _checks.integer("vectors", vectors), forward
         self._layers = _watched.names(self.model, layers)
         self._probe = None if probe is None else _watched.probe(probe)
-        self._rows: list[Row] = []
-        self._values: dict[str, dict[int, np.ndarray]] = {}
+        self._trajectory = Trajectory()
         self._start: dict[str, Leading] = {}
-        self._step, self._last = 0, -1
-        self._sent: dict[int, int] = {}
+        self._step = 0
+        self._sent: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # rows a writer has been given
         self._folder = None if path is None else Folder(path)
         if self._folder is None or not self._resume(self._folder):
             self.record()
@@ -101,7 +100,7 @@ class SpectralMonitor:
         """Count one optimizer step, or take the number of it, and record where it is time; whether it was.
 
         A step that was counted already is passed over. A smaller one, as after going back to a checkpoint, goes on from
-        there: its records take the place of those with the same number.
+        there: its first record takes the place of those with the same and with larger numbers.
         """
         step = self._step + 1 if step is None else _checks.integer("step", step, least=0)
         if step == self._step:
@@ -126,7 +125,9 @@ class SpectralMonitor:
             found += [] if self._probe is None else self._kernels(*self._probe)
         rows = [{"step": self._step, **row} for row, _ in found]
         values = {row["name"]: v for row, v in found}
-        self._add(self._step, rows, values)
+        kept = self._trajectory.add(self._step, rows, values)
+        for writer, count in self._sent.items():
+            self._sent[writer] = min(count, kept)
         if self._folder is not None:
             if self._folder.start() is None:
                 self._folder.save_start(
@@ -137,27 +138,23 @@ class SpectralMonitor:
             self._folder.append(lines | {"values": kept})
         self._cost = time.perf_counter() - began
         self._spent += self._cost
-        return _table(rows)
+        return table(rows)
 
     @property
     def frame(self) -> pd.DataFrame:
-        return _table(self._rows)
+        return table(self._trajectory.rows)
 
     @property
     def verdicts(self) -> pd.Series:
         """The latest verdict of every weight matrix, by name."""
-        last = [row for row in self._rows if row["step"] == self._last and row["kind"] == "weight"]
-        return pd.Series({row["name"]: row["verdict"] for row in last}, dtype=object, name="verdict")
+        return pd.Series(self._trajectory.verdicts(), dtype=object, name="verdict")
 
     def values(self, name: str) -> pd.DataFrame:
         """All singular values of a matrix, or eigenvalues of a kernel: a row per step, descending, not normalized.
 
         Raises ValueError for a name that is not in `frame`.
         """
-        if name not in self._values:
-            raise ValueError(f"name: got {name!r}, expected one of {', '.join(self._values)}")
-        kept = self._values[name]
-        return pd.DataFrame(np.stack([kept[step] for step in sorted(kept)]), index=pd.Index(sorted(kept), name="step"))
+        return self._trajectory.spectra(name)
 
     def plot(self, names: Sequence[str] | None = None, *, figure: FigureBase | None = None) -> FigureBase:
         """A panel for every weight matrix: its singular values against the step, and its verdict (`plots.trajectory`).
@@ -165,24 +162,11 @@ class SpectralMonitor:
         names : of weight matrices; None: the twelve with a verdict whose values moved most. ValueError if unknown.
         figure : to draw on; None: a new one.
         """
-        if names is None:
-            large = [n for n in self._layers if self._values[n][self._last].size >= verdicts.SMALLEST] or self._layers
-            names = [n for n in large if n in sorted(large, key=self._moved)[-12:]]
+        names = _panels.moved_most(self._trajectory, self._layers) if names is None else names
         unknown = [name for name in names if name not in self._layers]
         if unknown or not names:
             raise ValueError(f"names: got {unknown or names}, expected some of {', '.join(self._layers)}")
-        columns = min(3, len(names))
-        rows = -(-len(names) // columns)
-        if figure is None:
-            figure = plt.figure(figsize=(7, 2.4 * rows), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False)
-        for ax in axes.flat[len(names) :]:
-            ax.remove()
-        edges = {row["name"]: row.get("edge", math.nan) for row in self._rows}
-        for ax, name in zip(axes.flat, names, strict=False):
-            plots.trajectory(ax, self.values(name), edge=edges[name])
-            ax.set_title(f"{_short(name)}\n{self.verdicts[name]}", fontsize=9)
-        return figure
+        return _panels.draw(self._trajectory, names, figure)
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write `frame` as CSV; a file that is there is replaced only when the new one is whole."""
@@ -195,23 +179,19 @@ class SpectralMonitor:
 
         writer : with add_scalar and add_histogram, as `torch.utils.tensorboard.SummaryWriter`.
         """
-        first = self._sent.get(id(writer), 0)
-        for row in self._rows[first:]:
+        first = self._sent.get(writer, 0)
+        rows = self._trajectory.rows
+        for row in rows[first:]:
             step, name = row["step"], row["name"]
             for column in _readings.NUMBERS:
                 if math.isfinite(row.get(column, math.nan)):
                     writer.add_scalar(f"{name}/{column}", row[column], step)
-            writer.add_histogram(f"{name}/values", self._values[name][step], step)
-        self._sent[id(writer)] = len(self._rows)
+            writer.add_histogram(f"{name}/values", self._trajectory.spectrum(name, step), step)
+        self._sent[writer] = len(rows)
 
     def _matrices(self) -> dict[str, Tensor]:
         found = spectra.weight_matrices(self.model)
         return {name: found[name] for name in self._layers}
-
-    def _moved(self, name: str) -> float:
-        """Mean relative move of the singular values since the start."""
-        start, now = (self._values[name][step] for step in (min(self._values[name]), self._last))
-        return float(np.nan_to_num(np.abs(now - start).sum() / start.sum()))
 
     def _matrix(self, name: str, matrix: Tensor, gradient: Tensor | None) -> tuple[Row, np.ndarray]:
         found = leading(matrix, self.vectors)
@@ -224,15 +204,6 @@ class SpectralMonitor:
             "NTK": kernels.neural_tangent_kernel(self.model, x, outputs="sum", forward=self._forward),
         }
         return [_readings.of_kernel(name, kernel, y) for name, kernel in made.items()]
-
-    def _add(self, step: int, rows: list[Row], values: Mapping[str, np.ndarray]) -> None:
-        if step <= self._last:
-            self._rows = [row for row in self._rows if row["step"] < step]
-            self._values = {k: {s: v for s, v in kept.items() if s < step} for k, kept in self._values.items()}
-        self._rows += rows
-        self._last = step
-        for name, spectrum in values.items():
-            self._values.setdefault(name, {})[step] = spectrum
 
     def _resume(self, folder: Folder) -> bool:
         """Take over what the folder holds; whether there was anything."""
@@ -248,20 +219,8 @@ class SpectralMonitor:
             rows = [with_nan(row) for row in line["rows"]]
             sizes = {row["name"]: row["size"] for row in rows}
             values = {k: np.full(sizes[k], math.nan) if v is None else np.array(v) for k, v in line["values"].items()}
-            self._add(line["step"], rows, values)
+            self._trajectory.add(line["step"], rows, values)
             self._step = line["step"]
         if not lines:
             self.record()
         return True
-
-
-def _short(name: str) -> str:
-    """The end of a name, from a dot on, for the title of a panel."""
-    parts = name.removesuffix(".weight").split(".")
-    while len(".".join(parts)) > _TITLE and len(parts) > 1:
-        parts.pop(0)
-    return ".".join(parts)
-
-
-def _table(rows: list[Row]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(COLUMNS))

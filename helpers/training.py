@@ -117,9 +117,13 @@ def _place(device: str | torch.device) -> torch.device:
         raise ValueError(f"device: got {device!r}, expected one that torch finds here, as 'cpu' ({reason})") from None
 
 
-def _brought(home: torch.device, look: Callable[[int, nn.Module], None] | None) -> Callable[[int, nn.Module], None]:
-    """`look`, given a copy of the network at home."""
-    return lambda step, net: look(step, copy.deepcopy(net).to(home)) if look is not None else None
+def _at_home(look: Callable[[int, nn.Module], None], home: torch.device) -> Callable[[int, nn.Module], None]:
+    """`look`, given a copy of the network on the device `home`."""
+
+    def brought(step: int, net: nn.Module) -> None:
+        look(step, copy.deepcopy(net).to(home))
+
+    return brought
 
 
 @torch.enable_grad()
@@ -193,7 +197,8 @@ def train(
     per_epoch = math.ceil(n / size)
     steps, batches = epochs * per_epoch, _batches(data, size, seed)
     times = _evaluation_times(evaluations, steps)
-    recorder = Recorder(after, data, per_epoch, on_evaluation if where == home else _brought(home, on_evaluation))
+    look = on_evaluation if on_evaluation is None or where == home else _at_home(on_evaluation, home)
+    recorder = Recorder(after, data, per_epoch, look)
     for step in tqdm(range(steps), disable=not progress, leave=False, desc="steps"):
         x, y = next(batches)
         objective = loss(after(x), y)

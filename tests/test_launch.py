@@ -1,14 +1,16 @@
 """A notebook opened on Colab or Binder installs what it needs, and leaves what is there alone.
 
-The quick tests hold the recipes against the code. `make launch` runs the real set-up cells in a fresh environment
-and an empty folder, with torch and an older numpy already there and the repository's address led to this clone; then
-it follows the recipe of Binder.
+The quick tests hold the recipes against the code. `make launch` runs every notebook from its set-up cell to its end, in
+a fresh environment and an empty folder, with torch and an older numpy already there and the repository's address led to
+this clone; then it follows the recipe of Binder, and the commands for papermill. `make launch TORCH=2.14.1` takes
+another torch than the pinned one, whose build for graphics cards may be several gigabytes.
 """
 
 import ast
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -127,12 +129,11 @@ def fresh(root: Path) -> Fresh:
 @pytest.fixture(scope="module")
 def colab(tmp_path_factory) -> Fresh:
     made = fresh(tmp_path_factory.mktemp("colab"))
-    there = [f"torch=={REQUIREMENTS['torch']}", "numpy==2.2.6", "ipykernel", "nbconvert"]
-    made.run("pip", "install", "-q", *there)
+    torch = os.environ.get("LAUNCH_TORCH") or REQUIREMENTS["torch"]
+    made.run("pip", "install", "-q", f"torch=={torch}", "numpy==2.2.6", "ipykernel", "nbconvert")
     return made
 
 
-LIGHT = ROOT / "book" / "linear_width.md"
 DISTINCT = list({code(page)[0]: page for page in notebooks()}.values())
 
 
@@ -151,11 +152,8 @@ def test_setup_cell_makes_the_imports_work_and_replaces_nothing(colab, page):
 
 
 @launch
-@pytest.mark.parametrize(
-    "page", [LIGHT, *(page for page in DISTINCT if "[" in code(page)[0])], ids=lambda page: page.stem
-)
+@names
 def test_chapter_runs_from_its_notebook_alone(colab, page):
-    """One for each set-up cell."""
     colab.run("pip", "uninstall", "-q", "-y", "spectral-evolution")
     colab.execute(code(page))
 
@@ -168,3 +166,31 @@ def test_recipe_of_binder_runs_a_chapter(tmp_path):
     binder.run("pip", "install", "-q", "-r", "requirements.txt")
     binder.run("pip", "install", "-q", ".")
     binder.run(*EXECUTE, "book/linear_width.ipynb")
+
+
+def commands() -> list[list[str]]:
+    """The calls of papermill on the page that tells how to run the book."""
+    text = (ROOT / "book" / "run_it_yourself.md").read_text()
+    return [shlex.split(line) for line in text.splitlines() if line.startswith("papermill ")]
+
+
+@pytest.mark.parametrize("command", commands(), ids=lambda command: command[2])
+def test_papermill_is_told_parameters_that_are_there(command):
+    """What it sets stands in the cell with the tag."""
+    _, notebook, _, *options = command
+    cells = nbformat.read(ROOT / notebook, as_version=4).cells
+    (tagged,) = (cell for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    assigned = {name.id for name in ast.walk(ast.parse(tagged.source)) if isinstance(name, ast.Name)}
+    texts = [options[k + 1] for k, option in enumerate(options) if option in ("-p", "-y")]
+    assert {re.match(r"\w+", text).group() for text in texts} <= assigned
+
+
+@launch
+@pytest.mark.parametrize("command", [c for c in commands() if "cuda" not in c], ids=lambda command: command[2])
+def test_command_for_papermill_runs(colab, command):
+    """In the clone, with the package and papermill installed beside it."""
+    subprocess.run(["git", "clone", "-q", ROOT, colab.folder / "clone"], check=False)
+    colab.run("pip", "install", "-q", "papermill", "./clone")
+    _, notebook, *rest = command
+    colab.run("papermill", f"clone/{notebook}", *rest)
+    nbformat.validate(nbformat.read(colab.folder / rest[0], as_version=4))

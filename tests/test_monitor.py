@@ -378,6 +378,30 @@ def test_tensorboard(watched, tmp_path):
     assert len(events.Histograms("NTK/values")) == 3
 
 
+class Written:
+    """A writer that keeps the steps of one scalar."""
+
+    def __init__(self):
+        self.steps = []
+
+    def add_scalar(self, name, value, step):
+        self.steps += [step] if name == "0.weight/top" else []
+
+    def add_histogram(self, name, values, step):
+        pass
+
+
+def test_tensorboard_after_going_back():
+    watch, first, second = SpectralMonitor(mlp(), every=1), Written(), Written()
+    watch.step(1), watch.step(2)
+    watch.to_tensorboard(first)
+    watch.step(1)  # a checkpoint
+    for writer in (first, second):
+        watch.to_tensorboard(writer)
+    assert first.steps == [0, 1, 2, 1]
+    assert second.steps == [0, 1]
+
+
 def test_plot(watched):
     figure = watched[0].plot()
     titles = [ax.get_title() for ax in figure.axes]
