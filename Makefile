@@ -39,7 +39,7 @@ serve: book  ## Build, then show the book on http://localhost:8000
 	@$(PYTHON) -m http.server --bind localhost --directory _build/html $(PORT)
 
 notebook: setup  ## Open the chapters in Jupyter Lab
-	@$(PYTHON) -m jupyter lab book
+	@$(PYTHON) -m jupyter lab --LabApp.default_url=/lab/tree/book
 
 sync: setup  ## Bring each chapter's .md and .ipynb into line
 	@$(PYTHON) -m jupytext --quiet --sync $$(grep -l kernelspec: book/*.md)

@@ -1,0 +1,106 @@
+"""The way of a reader on their own machine: a chapter in Jupyter Lab, as `make notebook` opens it."""
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from project import ROOT
+
+SIZES, SMALLER = "n, d, h = 2000, 1000, 1500", "n, d, h = 1600, 800, 1200"
+PATIENCE = 120_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A chapter, and the settings that its pair needs."""
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / "book").mkdir()
+    for name in ("pyproject.toml", "book/linear_width.md", "book/linear_width.ipynb"):
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(clone):
+    """The address of what the recipe of `make notebook` starts there."""
+    recipe = subprocess.run(["make", "-n", "notebook"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    _, *arguments = shlex.split(recipe.splitlines()[-1])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments += ["--no-browser", "--allow-root", f"--ServerApp.port={port}", "--IdentityProvider.token="]
+    folders = {f"JUPYTER_{kind}_DIR": str(clone / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    server = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=clone,
+        env=os.environ | folders,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}/api").close()
+                break
+            except urllib.error.URLError:
+                time.sleep(0.5)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+def page(browser, lab):
+    opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+    opened.set_default_timeout(PATIENCE)
+    opened.goto(f"{lab}/lab/tree/book/linear_width.ipynb")
+    opened.locator(".jp-MarkdownCell").first.wait_for()
+    yield opened
+    opened.close()
+
+
+def test_boxes_and_terms_are_drawn(page):
+    """What is MyST in a chapter is not shown as code."""
+    box = page.locator(".jp-MarkdownCell aside", has_text="In this chapter")
+    box.wait_for()
+    first = page.locator(".jp-MarkdownCell").first.inner_text()
+    assert "You will learn" in first
+    assert "{" not in first and "```" not in first
+
+
+def test_a_changed_parameter_changes_the_figure_and_one_line_of_the_md(page, clone):
+    kept = (clone / "book/linear_width.md").read_text()
+    cell = page.locator(".jp-CodeCell .cm-content", has_text=SIZES).first
+    turn_until(page, cell.is_visible)
+    source = cell.inner_text()
+    cell.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(source.replace(SIZES, SMALLER))
+    page.get_by_text("Run", exact=True).first.click()
+    page.get_by_text("Run All Cells", exact=True).first.click()
+    picture = page.locator(".jp-OutputArea-output img").first
+    turn_until(page, picture.is_visible)
+    assert not page.locator(".jp-OutputArea-output[data-mime-type*=error]").count()
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(2000)
+    assert (clone / "book/linear_width.md").read_text() == kept.replace(SIZES, SMALLER)
+
+
+def turn_until(page, found) -> None:
+    """Turn the wheel over the notebook until something is there; from the top again where it ends."""
+    page.mouse.move(700, 500)
+    for step in range(PATIENCE // 500):
+        if found():
+            return
+        page.mouse.wheel(0, 400 if step % 40 < 30 else -3000)
+        page.wait_for_timeout(500)
+    pytest.fail("not found in the notebook")
