@@ -53,11 +53,17 @@ class Recorder:
         return value
 
     @torch.no_grad()
+    def training_loss(self, step: int) -> float:
+        """The loss on all training data, seen."""
+        with evaluated(self.net):
+            return self.see(step, float(loss(self.net(self.data.x), self.data.y)))
+
+    @torch.no_grad()
     def record(self, step: int, value: float | None = None) -> float:
         """Add a row; the training loss is computed only where nobody knows it yet."""
         net, data = self.net, self.data
+        value = self.training_loss(step) if value is None else self.see(step, value)
         with evaluated(net):
-            value = self.see(step, float(loss(net(data.x), data.y)) if value is None else value)
             prediction = net(data.x_test)
         test = float(loss(prediction, data.y_test))
         spread = float(data.y_test.var(0, correction=0).sum())

@@ -1,10 +1,14 @@
-"""All singular values of a matrix and its few leading vectors."""
+"""The few leading singular vectors of a matrix, with their values or with all of them."""
 
 from typing import TypeAlias
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import svds
 from torch import Tensor
+
+from . import _checks
+from ._checks import Array
 
 Leading: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # left vectors, all singular values, right vectors
 
@@ -28,3 +32,32 @@ def leading(matrix: Tensor, k: int) -> Leading:
     far = tall @ near / values[: near.shape[1]]
     left, right = (far, near) if tall is matrix else (near, far)
     return left.cpu().numpy(), values.cpu().numpy(), right.cpu().numpy()
+
+
+def singular_triplets(weight: Array, k: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    """The k largest singular values with their vectors, float64, on its device.
+
+    Parameters
+    ----------
+    weight : (h, d), tensor or array.
+    k : at least 1, below min(h, d). For a few, this is several times faster than all of them.
+
+    Returns
+    -------
+    left (h, k), values (k,), right (d, k) : values descending, not normalized; vectors as columns of length 1, the sign
+        of each pair arbitrary.
+
+    Raises
+    ------
+    ValueError, TypeError : not a matrix, empty, NaN or infinite entries; k out of range.
+
+    Source: ARPACK, as `scipy.sparse.linalg.svds`, from the same random vector each time.
+    """
+    matrix = _checks.array("weight", weight, None, None).double()
+    k = _checks.integer("k", k)
+    if k >= min(matrix.shape):
+        raise ValueError(f"k: got {k}, expected less than {min(matrix.shape)} for a matrix {tuple(matrix.shape)}")
+    left, values, right = svds(matrix.cpu().numpy(), k=k, random_state=0)
+    order = np.argsort(values)[::-1]
+    u, s, v = (torch.from_numpy(each.copy()) for each in (left[:, order], values[order], right[order].T))
+    return u.to(matrix.device), s.to(matrix.device), v.to(matrix.device)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from . import _checks, kernels, spectra
 from .data import Dataset
+from .muon import Muon
 from .networks import TwoLayerNet
 from .training import Run
 
@@ -31,7 +32,7 @@ TRAININGS: Mapping[str, dict] = MappingProxyType(
         "Adam, large epsilon": dict(optimizer="adam", lr=1.0, batch_size=50, epochs=20, eps=0.01, **_FAST),
         "RMSprop": dict(optimizer="rmsprop", lr=0.03, batch_size=50, epochs=15, foreach=True),
         "sign descent": dict(optimizer="adam", lr=0.03, batch_size=50, epochs=15, betas=(0.0, 0.0), **_FAST),
-        "Muon": dict(optimizer="muon", lr=0.1, batch_size=200, epochs=4, weight_decay=0.0, train_readout=False),
+        "Muon": dict(optimizer=Muon, lr=0.1, batch_size=200, epochs=4, weight_decay=0.0, train_readout=False),
     }
 )
 

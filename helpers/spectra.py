@@ -9,6 +9,7 @@ from torch import Tensor
 
 from . import _checks
 from ._checks import Array
+from ._leading import singular_triplets
 from .tails import PowerLaw, fit_power_law
 from .weights import convolution_singular_values, weight_gradients, weight_matrices
 
@@ -21,6 +22,7 @@ __all__ = [
     "eigenvalues",
     "fit_power_law",
     "overlap",
+    "singular_triplets",
     "singular_values",
     "weight_gradients",
     "weight_matrices",

@@ -204,8 +204,10 @@ def train(
         objective = loss(after(x), y)
         value = recorder.see(step, objective.item())
         full = value if size == n else None  # the training loss, where it is known
-        if step in times or (full is None and until_loss is not None and step % per_epoch == 0):
+        if step in times:
             full = recorder.record(step, full)
+        elif full is None and until_loss is not None and step % per_epoch == 0:
+            full = recorder.training_loss(step)
         if full is not None and full <= target:
             steps = step
             break

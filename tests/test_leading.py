@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers import spectra
 from helpers._leading import leading
 
 SHAPES = [(1, 1), (1, 5), (7, 3), (64, 64), (65, 200), (400, 150)]
@@ -50,3 +51,34 @@ def test_nothing_to_see(size):
     assert not values.any() and left.shape == right.shape == (size, 0)
     left, values, right = leading(torch.full((size, size), torch.inf), 3)
     assert np.isnan(values).all() and len(values) == size and not left.size and not right.size
+
+
+@pytest.mark.parametrize("shape, k", [((65, 200), 1), ((400, 150), 4), ((64, 64), 63)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_triplets_are_those_of_the_svd(shape, k, dtype):
+    matrix = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    left, values, right = spectra.singular_triplets(matrix, k)
+    expected = np.linalg.svd(matrix.astype(float))
+    assert left.shape == (shape[0], k) and right.shape == (shape[1], k)
+    assert {part.dtype for part in (left, values, right)} == {torch.float64}
+    np.testing.assert_allclose(values, expected[1][:k], rtol=1e-10)
+    np.testing.assert_allclose(
+        left * values @ right.T, expected[0][:, :k] * expected[1][:k] @ expected[2][:k], atol=1e-8
+    )
+    again = spectra.singular_triplets(torch.from_numpy(matrix), k)
+    assert all(torch.equal(*pair) for pair in zip((left, values, right), again, strict=True))
+
+
+@pytest.mark.parametrize(
+    "name, arguments, error",
+    [
+        ("weight", (np.zeros(3),), ValueError),
+        ("weight", (np.full((3, 3), np.nan),), ValueError),
+        ("k", (np.eye(3), 0), ValueError),
+        ("k", (np.eye(3), 3), ValueError),
+        ("k", (np.eye(3), 1.0), TypeError),
+    ],
+)
+def test_triplets_refuse_bad_input(name, arguments, error):
+    with pytest.raises(error, match=f"^{name}: "):
+        spectra.singular_triplets(*arguments)

@@ -120,6 +120,16 @@ def test_stop_rule(problem, batch_size):
         assert training.train(net, d, lr=1.0, epochs=steps - 1).history["loss"].iloc[-1] > 0.1
 
 
+def test_stop_rule_adds_no_rows_to_the_history(problem):
+    """The run stops where one that is looked at after every epoch does."""
+    net, d = problem
+    options = dict(lr=1.0, epochs=3000, batch_size=10, until_loss=0.1)
+    often, seldom = (training.train(net, d, evaluations=k, **options) for k in (3000, 1))
+    assert len(often.history) > 3 and len(seldom.history) == 2
+    assert often.history.iloc[[0, -1]].reset_index(drop=True).equals(seldom.history)
+    assert torch.equal(often.after.weight, seldom.after.weight)
+
+
 def test_first_layer_only_keeps_the_readout(problem):
     net, d = problem
     run = training.train(net, d, lr=1.0, epochs=3, train_readout=False)
