@@ -30,7 +30,9 @@ def clone(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lab(clone):
     """The address of what the recipe of `make notebook` starts there."""
-    recipe = subprocess.run(["make", "-n", "notebook"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    recipe = subprocess.run(
+        ["make", "-n", "--no-print-directory", "notebook"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     _, *arguments = shlex.split(recipe.splitlines()[-1])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
