@@ -54,6 +54,8 @@ def lab(clone):
                 break
             except urllib.error.URLError:
                 time.sleep(0.5)
+        else:
+            pytest.fail(f"Jupyter Lab did not start: {shlex.join(arguments)}")
         yield address
     finally:
         server.terminate()
