@@ -8,8 +8,8 @@ import re
 import socket
 
 import pytest
-from notebook_cache import cached_outputs, is_cached, open_cache
-from project import ROOT, notebooks
+from notebook_cache import cached_outputs, execution_record, is_cached, open_cache
+from project import ROOT, chapters, notebooks
 
 # What a page can show, and the values that `glue` keeps for the text.
 SHOWN = re.compile(r"text/(plain|html|markdown|latex)|image/(png|svg\+xml)|application/papermill.record/.*")
@@ -28,6 +28,13 @@ def cache():
 @pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
 def test_chapter_was_executed(cache, page):
     assert is_cached(cache, page), "run `make book`, and see what it says about this chapter"
+
+
+@pytest.mark.parametrize("page", chapters(), ids=lambda page: page.stem)
+def test_chapter_says_how_much_memory_it_takes(cache, page):
+    """With a tenth to spare for another machine."""
+    stated = int(re.search(r"Running this notebook .* (\d+) GB of memory", page.read_text())[1])
+    assert execution_record(cache, page)["peak_memory"] < 1.1e9 * stated
 
 
 @pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
