@@ -49,7 +49,7 @@ def singular_triplets(weight: Array, k: int = 1) -> tuple[Tensor, Tensor, Tensor
 
     Raises
     ------
-    ValueError, TypeError : not a matrix, empty, NaN or infinite entries; k out of range.
+    ValueError, TypeError : not a matrix, empty, all zero, NaN or infinite entries; k out of range.
 
     Source: ARPACK, as `scipy.sparse.linalg.svds`, from the same random vector each time.
     """
@@ -57,7 +57,18 @@ def singular_triplets(weight: Array, k: int = 1) -> tuple[Tensor, Tensor, Tensor
     k = _checks.integer("k", k)
     if k >= min(matrix.shape):
         raise ValueError(f"k: got {k}, expected less than {min(matrix.shape)} for a matrix {tuple(matrix.shape)}")
+    if not matrix.any():
+        raise ValueError("weight: got a matrix of zeros, expected one with singular vectors that stand out")
     left, values, right = svds(matrix.cpu().numpy(), k=k, random_state=0)
     order = np.argsort(values)[::-1]
     u, s, v = (torch.from_numpy(each.copy()) for each in (left[:, order], values[order], right[order].T))
     return u.to(matrix.device), s.to(matrix.device), v.to(matrix.device)
+
+
+def top_triplet(weight: Array) -> tuple[np.ndarray, float, np.ndarray]:
+    """Left singular vector (h,), singular value and right singular vector (d,) of the largest singular value, float64.
+
+    As `singular_triplets` has them, whose errors it raises, but as arrays without the axis of length 1.
+    """
+    left, values, right = singular_triplets(weight)
+    return left[:, 0].cpu().numpy(), float(values[0]), right[:, 0].cpu().numpy()

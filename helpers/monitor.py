@@ -134,8 +134,8 @@ class SpectralMonitor:
                     {f"{n}:{k}": a for n, found in self._start.items() for k, a in enumerate(found)}
                 )
             lines = {"step": self._step, "rows": [without_nan(row) for row in rows]}
-            kept = {name: v.tolist() if np.isfinite(v).all() else None for name, v in values.items()}
-            self._folder.append(lines | {"values": kept})
+            numbers = {name: v.tolist() if np.isfinite(v).all() else None for name, v in values.items()}
+            self._folder.append(lines | {"values": numbers})
         self._cost = time.perf_counter() - began
         self._spent += self._cost
         return table(rows)

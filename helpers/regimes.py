@@ -154,8 +154,7 @@ def measure(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = No
         raise TypeError(f"run: got a run of {type(run.after).__name__}, expected one of a TwoLayerNet")
     width = math.sqrt(len(run.after.readout))
     start = spectra.singular_values(run.before.weight) / width
-    _, values, right = torch.linalg.svd(run.after.weight.double(), full_matrices=False)
-    values = values / width
+    values = spectra.singular_values(run.after.weight) / width
     try:
         change = spectra.compare(start, values)
         outliers, drift = len(change.outliers), change.bulk_drift
@@ -170,7 +169,7 @@ def measure(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = No
         "bulk_drift": drift,
         "alpha": tail.alpha,
         "ks": tail.distance,
-        "overlap": spectra.overlap(right[0], data.directions),
+        "overlap": spectra.overlap(spectra.top_triplet(run.after.weight)[2], data.directions),
     }
     if held_out is None:
         return row | {"kta": kernels.alignment(cross_kernels(run.after, data.x, data.x)[1], data.y)}

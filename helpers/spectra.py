@@ -9,7 +9,7 @@ from torch import Tensor
 
 from . import _checks
 from ._checks import Array
-from ._leading import singular_triplets
+from ._leading import singular_triplets, top_triplet
 from .tails import PowerLaw, fit_power_law
 from .weights import convolution_singular_values, weight_gradients, weight_matrices
 
@@ -24,6 +24,7 @@ __all__ = [
     "overlap",
     "singular_triplets",
     "singular_values",
+    "top_triplet",
     "weight_gradients",
     "weight_matrices",
 ]

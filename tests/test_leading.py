@@ -67,6 +67,9 @@ def test_triplets_are_those_of_the_svd(shape, k, dtype):
     )
     again = spectra.singular_triplets(torch.from_numpy(matrix), k)
     assert all(torch.equal(*pair) for pair in zip((left, values, right), again, strict=True))
+    u, value, v = spectra.top_triplet(matrix)
+    assert value == pytest.approx(expected[1][0], rel=1e-10)
+    np.testing.assert_allclose(np.outer(u, v), np.outer(expected[0][:, 0], expected[2][0]), atol=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,7 @@ def test_triplets_are_those_of_the_svd(shape, k, dtype):
     [
         ("weight", (np.zeros(3),), ValueError),
         ("weight", (np.full((3, 3), np.nan),), ValueError),
+        ("weight", (np.zeros((4, 3)),), ValueError),
         ("k", (np.eye(3), 0), ValueError),
         ("k", (np.eye(3), 3), ValueError),
         ("k", (np.eye(3), 1.0), TypeError),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 from claim_records import Claim, claims_in
+from execute import ENVIRONMENT
 from notebook_cache import read_notebook
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ def rerun(path: Path, seeds: list[int]) -> nbformat.NotebookNode:
         done = subprocess.run(
             [sys.executable, *command, "--ExecutePreprocessor.timeout=-1"],
             cwd=folder,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env=os.environ | ENVIRONMENT,
             capture_output=True,
             text=True,
             check=False,
