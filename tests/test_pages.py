@@ -44,8 +44,10 @@ AXE = """async (colors_only) => {
     kinds.forEach((kind) => known.add(kind));
   }
   const run = (context, options) => axe.run(context, {resultTypes: ["violations"], preload: false, ...options});
-  const results = [await run({include: [document], exclude: ["[data-known]"]}, {runOnly: ["color-contrast"]})];
-  if (!colors_only) results.push(await run(document, {rules: {"color-contrast": {enabled: false}}}));
+  const colors = ["color-contrast", "link-in-text-block"];
+  const results = [await run({include: [document], exclude: ["[data-known]"]}, {runOnly: colors})];
+  const rest = Object.fromEntries(colors.map((name) => [name, {enabled: false}]));
+  if (!colors_only) results.push(await run(document, {rules: rest}));
   return results.flatMap((r) => r.violations)
     .map((v) => ({id: v.id, help: v.help, where: v.nodes.map((n) => n.html)}));
 }"""
