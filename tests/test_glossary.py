@@ -33,3 +33,13 @@ def test_story_has_one_figure_of_each_of_six_chapters_in_their_order():
     shown = re.findall(r"```\{figure-of\} (\S+) \S+\nFrom \{doc\}`\1`\.\n```", story)
     assert len(shown) == 6
     assert shown == [page.stem for page in chapters() if page.stem in shown]
+
+
+def test_no_formula_in_a_table_writes_a_norm_with_escaped_bars():
+    # In a table the escape is that of the column's bar, so one bar is left of two.
+    rows = [line for path in (ROOT / "book").glob("*.md") for line in path.read_text().split("\n") if line[:1] == "|"]
+    assert len(rows) > 50 and not [row for row in rows if r"\|" in row]
+
+
+def test_references_have_accents_and_no_tex():
+    assert not re.search(r"\\(?!url)", (ROOT / "book" / "references.bib").read_text())
