@@ -1,6 +1,7 @@
 """The book's own Sphinx extension: what the pages need and Jupyter Book does not do."""
 
 import importlib.metadata
+import re
 import shutil
 from pathlib import Path
 
@@ -69,6 +70,13 @@ def mend_roles(app: Sphinx, pagename, templatename, context: dict, doctree) -> N
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def keep_punctuation_with_formulas(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:
+    """No line begins with the full stop that ends a formula: a browser may break between the two."""
+    if "body" in context:
+        formula_and_mark = r'(<span class="math[^"]*">[^<]*</span>[.,;:!?)]+)'
+        context["body"] = re.sub(formula_and_mark, r'<span class="unbroken">\1</span>', context["body"])
+
+
 def link_within_single_page(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:
     """A link to the single page itself stays in it: in print there is no other file to open."""
     if app.builder.name == "singlehtml" and "body" in context:
@@ -90,6 +98,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", keep_punctuation_with_formulas)
     app.connect("html-page-context", link_within_single_page)
     app.connect("build-finished", front_door.write)
     app.add_directive("claims-summary", claims_table.ClaimsSummary)
