@@ -117,3 +117,18 @@ def test_printed_page_is_the_text_alone(page, site):
     assert article["width"] > 0.9 * paper["width"]
     kept = page.locator("figure").evaluate_all("all => all.map((e) => getComputedStyle(e).breakInside)")
     assert kept and set(kept) == {"avoid"}
+
+
+def test_no_line_begins_with_the_mark_behind_a_formula(page, site):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{site}/book/large_learning_rates.html")
+    page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
+    ends = page.locator("span.math").evaluate_all(
+        r"""all => all.filter((e) => /^[.,;:!?)]/.test(e.nextSibling?.textContent ?? "")).map((e) => {
+            const mark = new Range();
+            mark.setStart(e.nextSibling, 0);
+            mark.setEnd(e.nextSibling, 1);
+            return mark.getBoundingClientRect().left - e.lastElementChild.getBoundingClientRect().right;
+        })"""
+    )
+    assert len(ends) > 20 and max(map(abs, ends)) < 5
