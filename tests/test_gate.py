@@ -1,7 +1,7 @@
 """The gate closes on a broken notebook, and the pages follow the code they were made from.
 
 Both are shown on a small copy of this project: its configuration, its extension and its execution
-script are the real ones, only the chapters and the helpers are others.
+script are the real ones, only the chapters are others, and what `helpers` itself says when it is imported.
 """
 
 import importlib.metadata
@@ -28,7 +28,7 @@ def make_project(root: Path, chapters: list[str], helpers: str = "") -> Path:
     shutil.copytree(ROOT / "book", root / "book", ignore=shutil.ignore_patterns("*.md", "*.ipynb"))
     for name in ("_config.yml", "requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, root)
-    (root / "helpers").mkdir()
+    shutil.copytree(ROOT / "helpers", root / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "helpers" / "__init__.py").write_text(helpers)
     files = [f"book/{name}.md" for name in chapters]
     rest = [{"file": file} for file in files[1:]]

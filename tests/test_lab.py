@@ -1,6 +1,8 @@
 """The way of a reader on their own machine: a chapter in Jupyter Lab, as `make notebook` opens it."""
 
+import math
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -13,7 +15,8 @@ import urllib.request
 import pytest
 from project import ROOT
 
-SIZES, SMALLER = "n, d, h = 2000, 1000, 1500", "n, d, h = 1600, 800, 1200"
+GUIDE = (ROOT / "book" / "run_it_yourself.md").read_text()
+SIZES, WIDER = re.findall(r"`(n, d, h = [\d, ]+)`", GUIDE)
 PATIENCE = 120_000  # milliseconds
 
 
@@ -81,22 +84,27 @@ def test_boxes_and_terms_are_drawn(page):
     assert "{" not in first and "```" not in first
 
 
-def test_a_changed_parameter_changes_the_figure_and_one_line_of_the_md(page, clone):
+def test_a_figure_of_ones_own_as_the_guide_says(page, clone):
+    """A wider network changes the figure, stops at the claim for the width of the book, and changes one line."""
     kept = (clone / "book/linear_width.md").read_text()
     cell = page.locator(".jp-CodeCell .cm-content", has_text=SIZES).first
     turn_until(page, cell.is_visible)
     source = cell.inner_text()
     cell.click()
     page.keyboard.press("Control+a")
-    page.keyboard.insert_text(source.replace(SIZES, SMALLER))
+    page.keyboard.insert_text(source.replace(SIZES, WIDER))
     page.get_by_text("Run", exact=True).first.click()
     page.get_by_text("Run All Cells", exact=True).first.click()
     picture = page.locator(".jp-OutputArea-output img").first
     turn_until(page, picture.is_visible)
-    assert not page.locator(".jp-OutputArea-output[data-mime-type*=error]").count()
+    stop = page.locator(".jp-OutputArea-output", has_text="ClaimFailed").first
+    turn_until(page, stop.is_visible)
+    observed = re.search(r"top singular value of W/√h: observed ([\d.]+), ", stop.inner_text()).group(1)
+    h, d = (int(WIDER.split(", ")[k]) for k in (-1, -2))
+    assert float(observed) == pytest.approx(1 + math.sqrt(d / h), abs=0.02)
     page.keyboard.press("Control+s")
     page.wait_for_timeout(2000)
-    assert (clone / "book/linear_width.md").read_text() == kept.replace(SIZES, SMALLER)
+    assert (clone / "book/linear_width.md").read_text() == kept.replace(SIZES, WIDER)
 
 
 def turn_until(page, found) -> None:
