@@ -140,6 +140,13 @@ def test_spectra_and_notes_go_with_the_times():
             evolution(times=times)
 
 
+def test_the_spectrum_through_training_begins_where_it_is_told():
+    static = evolution(start=1).split("<script")[0]
+    assert re.search(r'value="1"[^>]*aria-valuetext="end"', static)
+    with pytest.raises(ValueError, match=r"^start: got 2 for time"):
+        evolution(start=2)
+
+
 CONTROLS = {"batch": [10, 100], "rate": [0.5, 1.0, 2.0], "seed": [0, 1]}
 
 

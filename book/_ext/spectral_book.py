@@ -71,10 +71,11 @@ def mend_roles(app: Sphinx, pagename, templatename, context: dict, doctree) -> N
 
 
 def keep_punctuation_with_formulas(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:
-    """No line begins with the full stop that ends a formula: a browser may break between the two."""
+    """No line begins with the full stop that ends a formula, or ends in the bracket that opens before it."""
     if "body" in context:
-        formula_and_mark = r'(<span class="math[^"]*">[^<]*</span>[.,;:!?)]+)'
-        context["body"] = re.sub(formula_and_mark, r'<span class="unbroken">\1</span>', context["body"])
+        formula = r'<span class="math[^"]*">[^<]*</span>'
+        marked = rf"\({formula}[.,;:!?)]*|{formula}[.,;:!?)]+"
+        context["body"] = re.sub(marked, r'<span class="unbroken">\g<0></span>', context["body"])
 
 
 def link_within_single_page(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:

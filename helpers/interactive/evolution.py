@@ -39,7 +39,7 @@ class Training:
 
 
 def evolution(
-    name: str, trainings: Sequence[Training], times: Sequence[str], *, law: Law, xlabel: str, alt: str
+    name: str, trainings: Sequence[Training], times: Sequence[str], *, law: Law, xlabel: str, alt: str, start: int = 0
 ) -> str:
     """HTML of spectra through training; show it with `IPython.display.HTML`.
 
@@ -54,10 +54,12 @@ def evolution(
     law : in the units of the spectra.
     xlabel : of all panels.
     alt : what a panel shows, for readers who do not see it; its title is put in front.
+    start : the place of the slider to begin with, from 0.
 
     Raises
     ------
-    ValueError : spectra or notes that are not as many as the times; values that are not finite; as in `explorer`.
+    ValueError : a start that is no place; spectra or notes that are not as many as the times; values that are not
+        finite; as in `explorer`.
     """
     places = range(len(times))
     for training in trainings:
@@ -67,7 +69,7 @@ def evolution(
                     f"{part}: got {len(getattr(training, part))}, expected one for each of {len(times)} times"
                 )
     panels = [_panel(training, law, xlabel, f"{training.title}. {alt}") for training in trainings]
-    return figure(name, {"time": places}, panels, texts={(k,): [times[k]] for k in places})
+    return figure(name, {"time": places}, panels, start={"time": start}, texts={(k,): [times[k]] for k in places})
 
 
 def _panel(training: Training, law: Law, xlabel: str, alt: str) -> Panel:
