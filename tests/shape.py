@@ -17,6 +17,7 @@ from project import REPOSITORY
 LAST_SECTIONS = ["Where this differs from the paper", "Exercises", "Summary"]
 EXERCISES = ["Think", "Change", "Extend"]
 MOST_LINES = 30
+MOST_CHARACTERS = 104  # of a line of code beside the contents of the page, on a screen of 1280 pixels
 TIME = r"(a|two|three|four|five|six|seven|eight|nine|ten|twenty|thirty) (seconds?|minutes?)"
 RUNTIME = re.compile(rf"Running this notebook takes about {TIME} on (one core|two cores) and \d+ GB of memory\b")
 SETUP = re.compile(
@@ -171,6 +172,10 @@ def cell_sizes(chapter: Chapter) -> Iterator[str]:
         lines = cell.source.strip().splitlines()
         if len(lines) > MOST_LINES:
             yield f"cells: {len(lines)} lines in the cell '{lines[0]}', expected at most {MOST_LINES}"
+        folded = "hide-input" in cell.metadata.get("tags", [])
+        for line in [] if folded else lines:
+            if len(line) > MOST_CHARACTERS:
+                yield f"cells: {len(line)} characters in '{line.strip()}', expected at most {MOST_CHARACTERS}"
 
 
 RULES = (

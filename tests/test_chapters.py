@@ -50,6 +50,7 @@ def test_chapter_is_in_shape(page):
         ("figures: no alt", "alt: Histogram of", "alt: Histogram\n    other: of"),
         ("figures: no alt", "mystnb:\n", "other:\n"),
         ("cells: 31 lines", "ax.legend();", "\n".join(["ax.legend()"] * 28)),
+        ("cells: 105 characters", "seeds = [0, 1, 2]", f"seeds = [0, 1, 2]  # {'a' * 84}"),
     ],
 )
 def test_what_is_out_of_shape_is_named(problem, old, new):
