@@ -119,10 +119,11 @@ def test_printed_page_is_the_text_alone(page, site):
     assert kept and set(kept) == {"avoid"}
 
 
-def test_formulas_and_their_marks_share_a_line(page, site):
+@pytest.mark.parametrize("name", ["large_learning_rates", "gradient_descent"])
+def test_formulas_and_their_marks_share_a_line(page, site, name):
     """The mark behind a formula is behind it and not under it, the bracket before it not above it."""
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{site}/book/large_learning_rates.html")
+    page.goto(f"{site}/book/{name}.html")
     page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
     gaps = page.locator("span.math").evaluate_all(
         r"""all => all.flatMap((e) => {
