@@ -1,10 +1,11 @@
 """A reader finds the way: search, previous and next, a page on paper, a link that others share."""
 
 import math
+import re
 from html.parser import HTMLParser
 
 import pytest
-from project import BUILD, CONFIG, ROOT, pages
+from project import BUILD, CONFIG, ROOT, chapters, pages
 
 CHAPTER = "book/linear_width"
 OWNER, NAME = CONFIG["repository"]["url"].split("/")[-2:]
@@ -119,25 +120,38 @@ def test_printed_page_is_the_text_alone(page, site):
     assert kept and set(kept) == {"avoid"}
 
 
-@pytest.mark.parametrize("name", ["large_learning_rates", "gradient_descent"])
-def test_formulas_and_their_marks_share_a_line(page, site, name):
+@pytest.mark.parametrize("name", [page.stem for page in chapters()])
+def test_formulas_in_the_text_fit_a_phone_and_share_a_line_with_their_marks(page, site, name):
     """The mark behind a formula is behind it and not under it, the bracket before it not above it."""
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{site}/book/{name}.html")
     page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
-    gaps = page.locator("span.math").evaluate_all(
-        r"""all => all.flatMap((e) => {
-            const formula = e.lastElementChild.getBoundingClientRect();
+    gaps, beyond = page.evaluate(
+        r"""() => {
             const place = (text, k) => {
                 const mark = new Range();
                 mark.setStart(text, k);
                 mark.setEnd(text, k + 1);
                 return mark.getBoundingClientRect();
             };
-            const [before, behind] = [e.previousSibling, e.nextSibling], gaps = [];
-            if (/[(]$/.test(before?.data)) gaps.push(formula.left - place(before, before.length - 1).right);
-            if (/^[.,;:!?)]/.test(behind?.data)) gaps.push(place(behind, 0).left - formula.right);
-            return gaps;
-        })"""
+            const gaps = [], beyond = [];
+            for (const e of document.querySelectorAll("p span.math")) {
+                const formula = e.lastElementChild.getBoundingClientRect();
+                const [before, behind] = [e.previousSibling, e.nextSibling];
+                if (/[(]$/.test(before?.data)) gaps.push(formula.left - place(before, before.length - 1).right);
+                if (/^[.,;:!?)]/.test(behind?.data)) gaps.push(place(behind, 0).left - formula.right);
+                beyond.push(formula.right - e.closest("p").getBoundingClientRect().right);
+            }
+            return [gaps, beyond];
+        }"""
     )
-    assert len(gaps) > 20 and max(map(abs, gaps)) < 5
+    assert len(gaps) > 5 and max(map(abs, gaps)) < 5
+    assert max(beyond) < 1
+
+
+def test_numbers_of_the_build_have_minus_signs(site, page):
+    """Behind a hyphen a line may break."""
+    page.goto(f"{site}/book/random_matrix_laws.html")
+    told = page.locator(".pasted-text, .cell_output p").all_text_contents()
+    assert any(re.search(r"−\d", text) for text in told) and any(re.search(r"\de−\d", text) for text in told)
+    assert not [text for text in told if re.search(r"(?<![\w-])-\d|\de-\d", text)]

@@ -78,6 +78,14 @@ def keep_punctuation_with_formulas(app: Sphinx, pagename, templatename, context:
         context["body"] = re.sub(marked, r'<span class="unbroken">\g<0></span>', context["body"])
 
 
+def set_minus_signs(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:
+    """Numbers of the build have a minus sign; behind a hyphen a line may break, 4.4e- and 07."""
+    if "body" in context:
+        numbers = r'<span class="pasted-text">.*?</span>|<p>[✓✗].*?</p>|<td\b.*?</td>'
+        hyphen = r"(?<![\w-])-(?=\d)|(?<=\de)-(?=\d)"
+        context["body"] = re.sub(numbers, lambda found: re.sub(hyphen, "−", found[0]), context["body"], flags=re.DOTALL)
+
+
 def link_within_single_page(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:
     """A link to the single page itself stays in it: in print there is no other file to open."""
     if app.builder.name == "singlehtml" and "body" in context:
@@ -100,6 +108,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", keep_punctuation_with_formulas)
+    app.connect("html-page-context", set_minus_signs)
     app.connect("html-page-context", link_within_single_page)
     app.connect("build-finished", front_door.write)
     app.add_directive("claims-summary", claims_table.ClaimsSummary)
