@@ -40,7 +40,7 @@ def singular_triplets(weight: Array, k: int = 1) -> tuple[Tensor, Tensor, Tensor
     Parameters
     ----------
     weight : (h, d), tensor or array.
-    k : at least 1, below min(h, d). For a few, this is several times faster than all of them.
+    k : at least 1, at most min(h, d). For a few, this is several times faster than all of them.
 
     Returns
     -------
@@ -51,15 +51,19 @@ def singular_triplets(weight: Array, k: int = 1) -> tuple[Tensor, Tensor, Tensor
     ------
     ValueError, TypeError : not a matrix, empty, all zero, NaN or infinite entries; k out of range.
 
-    Source: ARPACK, as `scipy.sparse.linalg.svds`, from the same random vector each time.
+    Source: ARPACK, as `scipy.sparse.linalg.svds`, from the same random vector each time; all of them, by a full SVD.
     """
     matrix = _checks.array("weight", weight, None, None).double()
     k = _checks.integer("k", k)
-    if k >= min(matrix.shape):
-        raise ValueError(f"k: got {k}, expected less than {min(matrix.shape)} for a matrix {tuple(matrix.shape)}")
+    if k > min(matrix.shape):
+        raise ValueError(f"k: got {k}, expected at most {min(matrix.shape)} for a matrix {tuple(matrix.shape)}")
     if not matrix.any():
         raise ValueError("weight: got a matrix of zeros, expected one with singular vectors that stand out")
-    left, values, right = svds(matrix.cpu().numpy(), k=k, random_state=0)
+    host = matrix.cpu().numpy()
+    if k == min(host.shape):
+        left, values, right = np.linalg.svd(host, full_matrices=False)
+    else:
+        left, values, right = svds(host, k=k, random_state=0)
     order = np.argsort(values)[::-1]
     u, s, v = (torch.from_numpy(each.copy()) for each in (left[:, order], values[order], right[order].T))
     return u.to(matrix.device), s.to(matrix.device), v.to(matrix.device)
