@@ -149,6 +149,26 @@ def test_formulas_in_the_text_fit_a_phone_and_share_a_line_with_their_marks(page
     assert max(beyond) < 1
 
 
+@pytest.mark.parametrize("name", [page.stem for page in chapters()])
+def test_displayed_formulas_fit_a_phone(page, site, name):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{site}/book/{name}.html")
+    page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
+    beyond = page.evaluate(
+        """() => {
+            for (const solution of document.querySelectorAll("details, .toggle-hidden")) {
+                solution.open = true;
+                solution.classList.remove("toggle-hidden");
+            }
+            return [...document.querySelectorAll("div.math")].map((e) => {
+                const formula = e.querySelector("mjx-math").getBoundingClientRect();
+                return [e.textContent, formula.width, e.getBoundingClientRect().width];
+            });
+        }"""
+    )
+    assert not [text for text, width, room in beyond if not 0 < width <= room]
+
+
 def test_numbers_of_the_build_have_minus_signs(site, page):
     """Behind a hyphen a line may break."""
     page.goto(f"{site}/book/random_matrix_laws.html")
