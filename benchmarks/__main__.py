@@ -3,11 +3,11 @@
 import warnings
 from typing import Any
 
-from . import growth, kernels, laws, limits, models, record, tails, watching
+from . import growth, kernels, laws, limits, models, optimizers, record, tails, watching
 from .case import Case
 from .timing import share_cores
 
-GROUPS = (tails, models, kernels, laws, limits, watching, growth)
+GROUPS = (tails, models, kernels, laws, limits, optimizers, watching, growth)
 
 
 def cases() -> list[Case]:

@@ -45,6 +45,12 @@ def singular_values() -> tuple[Side, Side]:
     return Timed(lambda: spectra.singular_values(w)), Timed(lambda: torch.linalg.svdvals(w))
 
 
+def top_triplet() -> tuple[Side, Side]:
+    """The largest singular value with its vectors against all values without any."""
+    w = torch.randn(H, D, dtype=torch.float64)
+    return Timed(lambda: spectra.top_triplet(w)), Timed(lambda: torch.linalg.svdvals(w))
+
+
 def whole_model() -> tuple[Side, Side]:
     """A record of the monitor against the singular values alone."""
     net = encoders.minilm()
@@ -70,6 +76,7 @@ def cases() -> list[Case]:
         *(Case("limits", f"GD step, {a}", N, "helpers", products, lambda a=a: gradient_steps(a)) for a in ACTIVATIONS),
         *(Case("limits", f"NTK, {a}", N, "helpers", products, lambda a=a: tangent_kernel(a)) for a in ACTIVATIONS),
         Case("limits", "singular values", H, "helpers", values, singular_values),
+        Case("limits", "top singular vectors", H, "helpers", values, top_triplet),
         Case("limits", "whole model, MiniLM", 384, "helpers", values, whole_model),
         Case("limits", "law of the NTK, 1000 points", N, "helpers", eigenvalues, law_curve),
     ]

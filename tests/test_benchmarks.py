@@ -12,10 +12,11 @@ import torch
 from notebook_cache import cached_outputs, open_cache
 from project import ROOT
 
-from benchmarks import environments, growth, kernels, limits, models, record, tails, timing
+from benchmarks import environments, growth, kernels, limits, models, optimizers, record, tails, timing
 from benchmarks.__main__ import cases
 from benchmarks.case import COLUMNS, Case, relative
 from helpers import networks
+from helpers.muon import Muon
 
 KEY = ["group", "name", "n", "numerator", "denominator"]
 
@@ -153,6 +154,11 @@ def test_weight_watcher_finds_the_same_exponents():
     assert models.difference(watched, ours) < 1e-6
 
 
+def test_torch_takes_the_same_step_of_muon():
+    pair = optimizers.step(torch.optim.Muon, (60, 40)), optimizers.step(Muon, (60, 40))
+    assert relative(*run_once(pair)) < 0.05  # bfloat16 keeps two or three digits
+
+
 def test_the_sizes_of_growth_are_in_proportion():
     assert [growth.sizes(n) for n in (500, 2000)] == [(250, 375), (limits.D, limits.H)]
 
@@ -174,10 +180,10 @@ def test_ratios_are_positive_and_gaps_are_explained():
 
 
 def test_both_sides_of_the_record_agree():
-    """As far as single precision and, for freealg, its distance from the real axis allow."""
+    """As far as single precision allows, torch's bfloat16 for Muon and freealg's distance from the real axis."""
     for row in record.read().itertuples():
         if not math.isnan(row.difference):
-            assert row.difference < (0.05 if row.numerator == "freealg" else 0.01), row
+            assert row.difference < (0.05 if row.numerator in ("freealg", "torch.optim.Muon") else 0.01), row
 
 
 def test_a_record_reads_back(tmp_path, monkeypatch):
