@@ -6,9 +6,8 @@ from torch import Tensor
 from helpers.muon import Muon
 
 from .case import Case, relative
+from .limits import D, H
 from .timing import Side, Timed
-
-D, H = 1000, 1500  # the first layer of the book's network
 
 
 def step(optimizer: type[torch.optim.Optimizer], shape: tuple[int, int] = (H, D)) -> Timed:

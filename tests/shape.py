@@ -178,6 +178,16 @@ def cell_sizes(chapter: Chapter) -> Iterator[str]:
                 yield f"cells: {len(line)} characters in '{line.strip()}', expected at most {MOST_CHARACTERS}"
 
 
+def randomness(chapter: Chapter) -> Iterator[str]:
+    """torch starts each process with a seed of its own, so a draw without a generator differs in every build."""
+    for line in chapter.code.splitlines():
+        if re.search(r"\btorch\.(rand\w*|normal|bernoulli|multinomial)\(", line) and "generator=" not in line:
+            yield f"randomness: no generator= in '{line.strip()}'"
+        if re.search(r"\bnp\.random\.(?!default_rng\([^)]|Generator\b)", line):
+            yield f"randomness: no default_rng(seed) in '{line.strip()}'"
+
+
 RULES = (
     opening, goals_box, tested_claims, setup_cells, parameters, device, sections, exercises, figures, cell_sizes,
+    randomness,
 )  # fmt: skip

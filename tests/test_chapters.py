@@ -50,6 +50,8 @@ def test_chapter_is_in_shape(page):
         ("figures: no alt", "alt: Histogram of", "alt: Histogram\n    other: of"),
         ("figures: no alt", "mystnb:\n", "other:\n"),
         ("cells: 31 lines", "ax.legend();", "\n".join(["ax.legend()"] * 28)),
+        ("randomness: no generator=", "seeds = [0, 1, 2]", "seeds = [0, 1, 2]\norder = torch.randperm(3)"),
+        ("randomness: no default_rng", "seeds = [0, 1, 2]", "seeds = [0, 1, 2]\nrng = np.random.default_rng()"),
         ("cells: 105 characters", "seeds = [0, 1, 2]", f"seeds = [0, 1, 2]  # {'a' * 84}"),
     ],
 )
