@@ -187,7 +187,14 @@ def randomness(chapter: Chapter) -> Iterator[str]:
             yield f"randomness: no default_rng(seed) in '{line.strip()}'"
 
 
+def clocks(chapter: Chapter) -> Iterator[str]:
+    """A measured time differs in every build; it belongs to the pages on reproducibility and benchmarks."""
+    for line in chapter.code.splitlines():
+        if re.match(r"\s*(import|from) (time|timeit|datetime)\b|\s*%%?time", line):
+            yield f"clocks: no times in the output, got '{line.strip()}'"
+
+
 RULES = (
     opening, goals_box, tested_claims, setup_cells, parameters, device, sections, exercises, figures, cell_sizes,
-    randomness,
+    randomness, clocks,
 )  # fmt: skip
