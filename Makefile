@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint clean serve notebook sync chapter claims bench picture pdf launch links setup execute pages chromium
+.PHONY: help book test lint clean serve notebook sync chapter claims again bench picture pdf launch links setup execute pages chromium
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ sync: setup  ## Bring each chapter's .md and .ipynb into line
 
 claims: setup  ## Check all claims with other seeds: SEEDS="31 32 33", CHAPTERS="index images"
 	@$(PYTHON) book/_ext/rerun_claims.py --seeds $(SEEDS) --chapters $(CHAPTERS)
+
+again: execute  ## Run chapters a second time and compare all outputs: CHAPTERS="index images"
+	@$(PYTHON) book/_ext/run_again.py --chapters $(CHAPTERS)
 
 chapter: setup  ## Start a chapter from the template: NAME=my_chapter
 	@$(PYTHON) book/_ext/new_chapter.py "$(NAME)"

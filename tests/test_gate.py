@@ -119,6 +119,17 @@ def assert_pages_show(root: Path, value: str) -> None:
         assert value in (root / "_build" / "html" / "book" / f"{page}.html").read_text()
 
 
+def test_a_second_run_shows_the_same_but_for_a_draw_without_a_seed(tmp_path):
+    root = make_project(tmp_path, ["drawn", "moody"])
+    assert "not executed yet: drawn, moody" in run(root, "book/_ext/run_again.py").stderr
+    assert execute(root).returncode == 0
+    again = run(root, "book/_ext/run_again.py")
+    assert (again.returncode, again.stdout) == (
+        1,
+        "drawn: the same\nmoody: not the same\n  code cell 2, 'print(random.random())': output 1 (stream)\n",
+    )
+
+
 def test_build_refuses_a_figure_without_alternative_text(tmp_path):
     root = make_project(tmp_path, ["silent", "claims"])
     assert execute(root).returncode == 0

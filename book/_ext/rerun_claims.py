@@ -56,13 +56,21 @@ def main(arguments: list[str] | None = None) -> int:
 def parse(arguments: list[str] | None, chapters: list[str]) -> tuple[list[str], list[int]]:
     parser = argparse.ArgumentParser(prog="make claims", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", nargs="*", type=int, required=True, help="three or more, all different")
-    parser.add_argument("--chapters", nargs="*", default=[], help="their names; all chapters if there is none")
+    add_chapters(parser)
     options = parser.parse_args(arguments)
     if len(set(options.seeds)) < max(3, len(options.seeds)) or min(options.seeds) < 0:
         parser.error(f"SEEDS: got {options.seeds}, expected three or more different numbers of at least 0")
+    return chosen_chapters(parser, options, chapters), options.seeds
+
+
+def add_chapters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--chapters", nargs="*", default=[], help="their names; all chapters if there is none")
+
+
+def chosen_chapters(parser: argparse.ArgumentParser, options: argparse.Namespace, chapters: list[str]) -> list[str]:
     if unknown := sorted(set(options.chapters) - set(chapters)):
         parser.error(f"CHAPTERS: got {', '.join(unknown)}, expected some of {', '.join(chapters)}")
-    return options.chapters or chapters, options.seeds
+    return options.chapters or chapters
 
 
 def rerun(path: Path, seeds: list[int]) -> nbformat.NotebookNode:
