@@ -33,6 +33,10 @@ __all__ = [
 # more than this many such units; two independent bulk edges differ by that much about once in a thousand draws.
 EDGE_UNITS = 6.0
 
+# One spectrum alone is judged by a gap. In one of a hundred random matrices some value at the edge stands six units
+# from the next, in one of a thousand eight, in about one of twenty thousand ten.
+GAP_UNITS = 10.0
+
 # How far the first and the tenth value below a square-root edge lie apart, in units of the Tracy-Widom scale: the
 # zeros of the Airy function, 12.83 - 2.34.
 _AIRY_SPAN = 10.49
@@ -106,11 +110,11 @@ def _edge_unit(values: np.ndarray) -> float:
 def bulk_start(values: np.ndarray) -> int:
     """How many values of a descending spectrum stand apart from its bulk.
 
-    The first k values are outliers if value k is followed by a gap of more than `EDGE_UNITS` times the fluctuation
-    scale of the edge below it. The largest such k up to a tenth of the values is taken.
+    The first k values do if value k is followed by a gap of more than `GAP_UNITS` times the fluctuation scale of the
+    edge below it. The largest such k up to a tenth of the values is taken.
     """
     most = min(len(values) // 10, len(values) - 11)
-    apart = [k for k in range(1, most + 1) if values[k - 1] - values[k] > EDGE_UNITS * _edge_unit(values[k:])]
+    apart = [k for k in range(1, most + 1) if values[k - 1] - values[k] > GAP_UNITS * _edge_unit(values[k:])]
     return max(apart, default=0)
 
 
@@ -125,9 +129,9 @@ def compare(before: Array, after: Array) -> Comparison:
     """Separate what left the initial bulk from what moved inside it.
 
     An outlier lies above the upper edge of the initial bulk by more than that edge's own fluctuation: `EDGE_UNITS`
-    times the Tracy-Widom scale, read off the ten values at the edge. Values of `before` that stand apart by the same
-    rule do not belong to the initial bulk. Drift compares equal ranks, counted from the smallest value, over the ranks
-    that are bulk before and after. Only the upper edge is watched.
+    times the Tracy-Widom scale, read off the ten values at the edge. Values of `before` that stand apart by a gap, see
+    `bulk_start`, do not belong to the initial bulk. Drift compares equal ranks, counted from the smallest value, over
+    the ranks that are bulk before and after. Only the upper edge is watched.
 
     Parameters
     ----------

@@ -47,6 +47,12 @@ def test_two_independent_bulks_have_no_outlier(seed):
     assert len(spectra.compare(planted(0, seed)[0], planted(0, seed + 100)[0]).outliers) == 0
 
 
+def test_no_value_of_a_random_matrix_stands_apart_from_its_own_bulk():
+    rng = np.random.default_rng(0)
+    starts = [spectra.singular_values(rng.standard_normal((64, 200))).numpy() for _ in range(1000)]
+    assert sum(spectra.bulk_start(values) for values in starts) == 0
+
+
 def test_initial_outliers_do_not_widen_the_bulk():
     before, spiked, _ = planted(60.0, 0)
     result = spectra.compare(spiked, spiked)
