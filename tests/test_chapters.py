@@ -53,7 +53,6 @@ def test_chapter_is_in_shape(page):
         ("randomness: no generator=", "seeds = [0, 1, 2]", "seeds = [0, 1, 2]\norder = torch.randperm(3)"),
         ("randomness: no default_rng", "seeds = [0, 1, 2]", "seeds = [0, 1, 2]\nrng = np.random.default_rng()"),
         ("clocks: no times", "seeds = [0, 1, 2]", "import time\n\nseeds = [0, 1, 2]"),
-        ("clocks: no times", "ax.legend();", "%time ax.legend();"),
         ("cells: 105 characters", "seeds = [0, 1, 2]", f"seeds = [0, 1, 2]  # {'a' * 84}"),
     ],
 )
