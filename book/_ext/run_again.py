@@ -18,11 +18,12 @@ from rerun_claims import add_chapters, chosen_chapters
 ROOT = Path(__file__).parents[2]
 
 
-def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """One line per chapter, and one for each cell that shows something else; returns 1 if one does, else 0."""
     parser = argparse.ArgumentParser(prog="make again", description=__doc__.splitlines()[0])
     add_chapters(parser)
-    chapters, cache = {path.stem: path for path in sorted((root / "book").glob("*.ipynb"))}, open_cache(root)
+    cache = open_cache(ROOT)
+    chapters = {path.stem: path for path in sorted((ROOT / "book").glob("*.ipynb"))}
     chosen = chosen_chapters(parser, parser.parse_args(arguments), list(chapters))
     if missing := [name for name in chosen if not is_cached(cache, chapters[name])]:
         parser.error(f"not executed yet: {', '.join(missing)}; run `make book`")
