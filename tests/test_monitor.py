@@ -236,12 +236,6 @@ def test_models_of_every_float_type(dtype):
     np.testing.assert_allclose(frame["top"], expected["top"], rtol=0.03)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_model_on_a_gpu():
-    on_gpu = SpectralMonitor(mlp().cuda(), probe=(X[:10], Y[:10])).frame
-    np.testing.assert_allclose(on_gpu["top"], SpectralMonitor(mlp(), probe=(X[:10], Y[:10])).frame["top"], rtol=1e-4)
-
-
 def test_classes_as_whole_numbers():
     classes = (X[:, 0] > 0).long() + (X[:, 1] > 0).long()
     frame = SpectralMonitor(mlp(), probe=(X, classes)).frame.set_index("name")
