@@ -18,7 +18,7 @@ LAST_SECTIONS = ["Where this differs from the paper", "Exercises", "Summary"]
 EXERCISES = ["Think", "Change", "Extend"]
 MOST_LINES = 30
 MOST_CHARACTERS = 104  # of a line of code beside the contents of the page, on a screen of 1280 pixels
-TIME = r"(a|two|three|four|five|six|seven|eight|nine|ten|twenty|thirty) (seconds?|minutes?)"
+TIME = r"(a|two|three|four|five|six|seven|eight|nine|ten|fifteen|twenty|thirty) (seconds?|minutes?)"
 RUNTIME = re.compile(rf"Running this notebook takes about {TIME} on (one core|two cores) and \d+ GB of memory\b")
 SETUP = re.compile(
     r"try:\n    import helpers\n"
