@@ -14,14 +14,23 @@ class ClaimFailed(AssertionError):
     """An observed value does not meet its claim."""
 
 
-def check(name: str, value: Value, *, above: float | None = None, below: float | None = None, source: str) -> Value:
+def check(
+    name: str,
+    value: Value,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    mean: bool = False,
+    source: str,
+) -> Value:
     """Check that every observed value lies strictly between `above` and `below`, and record it.
 
     Parameters
     ----------
     name : the claim in a few words, as the claims page shows it.
-    value : a number, or one number per seed; every single one must meet the bounds.
+    value : a number, or one number per seed; every single one must meet the bounds, or only their mean.
     above, below : the bounds, at least one of them.
+    mean : whether the claim is about the mean over the seeds, and not about each of them.
     source : where the claim comes from, e.g. "paper, claim 1" or an equation of the book.
 
     Returns
@@ -31,7 +40,8 @@ def check(name: str, value: Value, *, above: float | None = None, below: float |
     Raises
     ------
     ClaimFailed : a value misses a bound or is not finite.
-    ValueError : no bound, bounds that nothing can meet, no value, an empty name or source.
+    ValueError : no bound, bounds that nothing can meet, no value, no several values for a mean, an empty name
+        or source.
     """
     for argument, text in (("name", name), ("source", source)):
         if not isinstance(text, str) or not text.strip():
@@ -45,10 +55,14 @@ def check(name: str, value: Value, *, above: float | None = None, below: float |
     values = [float(v) for v in several]
     if not values:
         raise ValueError("value: got an empty sequence, expected at least one number")
-    passed = all(low < v < high for v in values)
-    _record(name, values, above, below, source, passed)
+    if mean and len(values) == 1:
+        raise ValueError("value: got one number, expected several whose mean is checked")
+    passed = all(low < v < high for v in ([statistics.fmean(values)] if mean else values))
+    required = "mean " * mean + _bounds(above, below)
+    record = {"name": name, "values": values, "above": above, "below": below, "mean": mean, "source": source}
+    _show(record, required, passed)
     if not passed:
-        raise ClaimFailed(f"{name}: observed {_numbers(values)}, expected {_bounds(above, below)} ({source})")
+        raise ClaimFailed(f"{name}: observed {_numbers(values)}, expected {required} ({source})")
     return value
 
 
@@ -61,9 +75,7 @@ def _bounds(above: float | None, below: float | None) -> str:
     return " and ".join(p for p in parts if p)
 
 
-def _record(
-    name: str, values: list[float], above: float | None, below: float | None, source: str, passed: bool
-) -> None:
+def _show(record: dict[str, Any], required: str, passed: bool) -> None:
     """In a notebook, show the claim and leave its record in the cell's output; elsewhere do nothing."""
     try:
         from IPython import get_ipython
@@ -72,9 +84,8 @@ def _record(
         return
     if get_ipython() is None:
         return
-    record = {"name": name, "values": values, "above": above, "below": below, "source": source}
-    mark, spread = "✓" if passed else "✗", ""
+    mark, values, spread = "✓" if passed else "✗", record["values"], ""
     if len(values) > 1:
         spread = f" (mean {statistics.fmean(values):.4g}, sd {statistics.stdev(values):.2g})"
-    text = f"{mark} **{name}**: {_numbers(values)}{spread}; required {_bounds(above, below)} ({source})"
+    text = f"{mark} **{record['name']}**: {_numbers(values)}{spread}; required {required} ({record['source']})"
     display({"text/plain": text.replace("**", ""), "text/markdown": text, MIME: record}, raw=True)

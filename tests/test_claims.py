@@ -15,6 +15,7 @@ def test_value_comes_back_unchanged():
     assert claims.check("drift", 0.002, below=0.01, source="claim 1") == 0.002
     values = [0.1, 0.2]
     assert claims.check("overlap", values, above=0.05, below=0.5, source="claim 3") is values
+    assert claims.check("overlap on average", values, above=0.12, mean=True, source="claim 3") is values
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,8 @@ def test_value_comes_back_unchanged():
         (math.inf, {"above": 0.0}),
         ([0.1, 0.2, 0.9], {"below": 0.5}),
         (np.array([0.1, math.nan]), {"below": 0.5}),
+        ([0.1, 0.2, 0.9], {"below": 0.35, "mean": True}),
+        ([0.1, math.nan], {"below": 0.5, "mean": True}),
     ],
 )
 def test_a_missed_bound_raises(value, bounds):
@@ -41,6 +44,7 @@ def test_a_missed_bound_raises(value, bounds):
         ("above, below", {"below": None}),
         ("above, below", {"above": 2.0, "below": 1.0}),
         ("value", {"value": []}),
+        ("value", {"mean": True}),
     ],
 )
 def test_bad_input_is_refused(name, kwargs):
@@ -57,7 +61,8 @@ def test_a_notebook_keeps_the_record():
     finally:
         InteractiveShell.clear_instance()
     assert bundle[claims.MIME] == {
-        "name": "drift of W", "values": [0.002, 0.003], "above": None, "below": 0.01, "source": "paper, claim 1",
+        "name": "drift of W", "values": [0.002, 0.003], "above": None, "below": 0.01, "mean": False,
+        "source": "paper, claim 1",
     }  # fmt: skip
     assert "0.002, 0.003 (mean 0.0025, sd 0.00071)" in bundle["text/plain"] and "below 0.01" in bundle["text/plain"]
 

@@ -23,7 +23,7 @@ def claim(values, above=None, below=None, source="paper, claim 3", name="drift")
         ([8.0, 6.0], {"above": 4.0}, 0.5),
         ([-0.5, -0.4], {"below": -0.2}, 1.0),
         ([1.0, 1.2], {"above": 0.5, "below": 1.5}, 0.6),
-        ([0.03, 0.05], {"above": 0.0}, 0.75),
+        ([0.03, 0.05], {"above": 0.0}, 0.6),
         ([0.006], {"below": 0.005}, -0.2),
         ([0.0, 0.0], {"above": 0.0}, 0.0),
         ([0.1, math.nan], {"below": 0.5}, -math.inf),
@@ -32,6 +32,15 @@ def claim(values, above=None, below=None, source="paper, claim 3", name="drift")
 def test_margin_is_that_of_the_worst_value(values, bounds, margin):
     assert claim(values, **bounds).margin == pytest.approx(margin)
     assert claim(values, **bounds).passed == (margin > 0)
+
+
+def test_a_claim_on_the_mean_has_the_margin_of_the_mean():
+    good, bad = (Claim("drift", values, 0.0, None, "measured", mean=True) for values in ([-0.02, 0.08], [-0.06, 0.02]))
+    assert (good.passed, bad.passed) == (True, False)
+    assert (good.margin, bad.margin) == (pytest.approx(0.375), pytest.approx(-1 / 3))
+    assert good.required == "mean above 0" and good.observed.startswith("-0.02, 0.08 (mean 0.03")
+    assert not Claim("drift", [-0.02, 0.08], 0.0, None, "measured").passed
+    assert not Claim("drift", [math.nan, 0.08], 0.0, None, "measured", mean=True).passed
 
 
 @pytest.mark.parametrize(

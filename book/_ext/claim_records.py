@@ -19,6 +19,7 @@ class Claim:
     above: float | None
     below: float | None
     source: str
+    mean: bool = False  # whether the bounds are for the mean of the values
 
     @property
     def number(self) -> int | None:
@@ -33,27 +34,26 @@ class Claim:
 
     @property
     def passed(self) -> bool:
-        return all(self._room(value) > 0 for value in self.values)
+        return self._least_room > 0
 
     @property
     def margin(self) -> float:
-        """Distance of the worst value to its bound, negative beyond it.
+        """Distance of the worst value, or of the mean, to its bound; negative beyond it.
 
         In units of half the width between two bounds, or of the size of a single bound; where that
-        is 0, of the mean size of the values.
+        is 0, of the largest value.
         """
         if self.above is not None and self.below is not None:
             unit = (self.below - self.above) / 2
         else:
             unit = abs(self.above if self.below is None else self.below)
-        unit = unit or statistics.fmean(map(abs, self.values))
-        worst = min(map(self._room, self.values))
-        return worst / unit if unit else 0.0
+        unit = unit or max(map(abs, self.values))
+        return self._least_room / unit if unit else 0.0
 
     @property
     def required(self) -> str:
         bounds = [("above", self.above), ("below", self.below)]
-        return ", ".join(f"{word} {bound:.4g}" for word, bound in bounds if bound is not None)
+        return "mean " * self.mean + ", ".join(f"{word} {bound:.4g}" for word, bound in bounds if bound is not None)
 
     @property
     def observed(self) -> str:
@@ -65,6 +65,10 @@ class Claim:
         if len(values) > SHOWN:
             shown = f"{len(values)} values from {min(values):.4g} to {max(values):.4g}"
         return f"{shown} (mean {statistics.fmean(values):.4g}, sd {statistics.stdev(values):.2g})"
+
+    @property
+    def _least_room(self) -> float:
+        return min(map(self._room, [statistics.fmean(self.values)] if self.mean else self.values))
 
     def _room(self, value: float) -> float:
         """How far the value may move until it meets a bound; nothing finite is far enough for NaN."""
