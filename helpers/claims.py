@@ -40,8 +40,7 @@ def check(
     Raises
     ------
     ClaimFailed : a value misses a bound or is not finite.
-    ValueError : no bound, bounds that nothing can meet, no value, no several values for a mean, an empty name
-        or source.
+    ValueError : no bound, bounds that nothing can meet, no value, one value for a mean, an empty name or source.
     """
     for argument, text in (("name", name), ("source", source)):
         if not isinstance(text, str) or not text.strip():

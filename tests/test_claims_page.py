@@ -60,7 +60,7 @@ def test_source_says_where_a_check_belongs(source, number, refutes):
 
 def test_a_few_values_are_spelled_out_and_many_are_not():
     assert claim([0.1, 0.3], below=1).observed == "0.1, 0.3 (mean 0.2, sd 0.14)"
-    assert claim([0.1] * 8 + [0.9], below=1).observed.startswith("9 values from 0.1 to 0.9 (mean ")
+    assert claim([0.1] * 12 + [0.9], below=1).observed.startswith("13 values from 0.1 to 0.9 (mean ")
     assert claim([0.1], above=0, below=1).required == "above 0, below 1"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MIME = "application/vnd.spectral-evolution.claim+json"
-SHOWN = 8  # values of one check that a table spells out
+SHOWN = 12  # values of one check that a table spells out
 
 
 @dataclass(frozen=True)
