@@ -61,7 +61,11 @@ def test_moved_bulk():
 
 
 def test_bulk_left():
-    assert words(100 * START) == "bulk left"
+    values = spectra.singular_values(START)
+    change = spectra.compare(values, values)
+    until = (change.initial_edge + change.margin) / values[-1]
+    assert words(1.01 * until * START) == "bulk left"
+    assert words(0.99 * until * START).startswith("moved bulk")
 
 
 @pytest.mark.parametrize("alpha", [1.8, 2.3, 2.9])
