@@ -11,12 +11,12 @@ READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint clean serve notebook sync chapter claims again bench picture pdf launch links setup execute pages chromium
+.PHONY: help book test lint clean serve notebook sync chapter claims again bench picture pdf launch links forget setup execute pages chromium
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-book: execute  ## Run every chapter that changed and build _build/html/index.html
+book: execute  ## Run every chapter whose code changed and build _build/html/index.html; FRESH=1 runs all
 	@$(MAKE) --no-print-directory pages
 
 # Every stage runs, so that one report tells everything; any of them can close the gate.
@@ -70,8 +70,12 @@ launch: setup  ## Run every notebook as on Colab and Binder (installs fresh envi
 links: execute  ## Check every link to the outside (needs the internet)
 	@$(VENV)/bin/jupyter-book build . --builder linkcheck
 
-clean:  ## Remove what was built; the virtual environment stays
+clean:  ## Remove what was built; the virtual environment and the kept outputs stay
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache
+
+forget: setup  ## Empty the folder of kept outputs: the next `make book` runs every chapter
+	@$(PYTHON) book/_ext/kept.py --forget
+	rm -rf _build/.jupyter_cache
 
 setup: $(READY)
 
@@ -89,7 +93,7 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 execute: setup
-	@$(PYTHON) book/_ext/execute.py
+	@$(PYTHON) book/_ext/execute.py $(if $(FRESH),--fresh)
 
 # Sphinx warns about a page only when it reads it: after a failure it must read all of them again,
 # or the next build would pass.

@@ -187,7 +187,9 @@ def alignment(kernel: Tensor, y: Tensor, *, centered: bool = False) -> float:
 
 
 def kernel_ridge(k_train: Tensor, k_test: Tensor, y: Tensor, ridge: float) -> Tensor:
-    """Predictions of kernel ridge regression, k_test (k_train + ridge I)^-1 y, by scikit-learn.
+    """Predictions of kernel ridge regression, k_test (k_train + ridge I)^-1 y.
+
+    By a Cholesky factor; where the matrix has none, as a singular kernel without a ridge, by least squares.
 
     Parameters
     ----------
@@ -202,11 +204,16 @@ def kernel_ridge(k_train: Tensor, k_test: Tensor, y: Tensor, ridge: float) -> Te
     ------
     ValueError : shapes that do not fit, entries that are not finite, a negative ridge.
     """
-    from sklearn.kernel_ridge import KernelRidge
-
     y = _checks.array("y", y, None)
     k_train = _checks.array("k_train", k_train, len(y), len(y))
     k_test = _checks.array("k_test", k_test, None, len(y))
-    model = KernelRidge(alpha=_checks.real("ridge", ridge), kernel="precomputed")
-    model.fit(k_train.double().cpu().numpy(), y.double().cpu().numpy())
-    return torch.from_numpy(np.asarray(model.predict(k_test.double().cpu().numpy()))).to(y)
+    place = torch.device("cpu") if y.device.type == "mps" else y.device
+    system = k_train.to(place, torch.float64, copy=True)
+    system.diagonal().add_(_checks.real("ridge", ridge))
+    labels = y.to(system)[:, None]
+    factor, failed = torch.linalg.cholesky_ex(system)
+    if failed:
+        weights = torch.linalg.pinv(system, hermitian=True) @ labels
+    else:
+        weights = torch.cholesky_solve(labels, factor)
+    return (k_test.to(system) @ weights)[:, 0].to(y)

@@ -56,8 +56,17 @@ def singular_values(weight: Array) -> Tensor:
     Raises
     ------
     ValueError : not a matrix, empty, NaN or infinite entries.
+
+    They are the square roots of the eigenvalues of the smaller Gram matrix, which takes half the time of a singular
+    value decomposition, unless the smallest is below 1e-4 of the largest and would suffer from the square.
     """
-    return torch.linalg.svdvals(_checks.array("weight", weight, None, None).double())
+    matrix = _checks.array("weight", weight, None, None).double()
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    scale = tall.abs().max().clamp_min(1e-300)  # so that no square overflows
+    squares = torch.linalg.eigvalsh((tall / scale).T @ (tall / scale))
+    if float(squares[0]) > 1e-8 * float(squares[-1]):
+        return squares.flip(0).sqrt() * scale
+    return torch.linalg.svdvals(matrix)
 
 
 def eigenvalues(kernel: Array) -> Tensor:

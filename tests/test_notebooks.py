@@ -26,8 +26,8 @@ def cache():
 
 
 @pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
-def test_chapter_was_executed(cache, page):
-    assert is_cached(cache, page), "run `make book`, and see what it says about this chapter"
+def test_chapter_was_executed(page):
+    assert is_cached(ROOT, page), "run `make book`, and see what it says about this chapter"
 
 
 @pytest.mark.parametrize("page", chapters(), ids=lambda page: page.stem)

@@ -1,6 +1,6 @@
 """The reproducibility page: on what, with what and for how long the chapters of this build ran.
 
-`{build-machine}`, `{build-chapters}` and `{build-versions}` read the records that `execute.py` leaves
+`{build-chapters}` and `{build-versions}` read the records that `execute.py` leaves
 beside the outputs of each chapter, and the packages that are installed.
 """
 
@@ -26,22 +26,13 @@ class BuildDirective(SphinxDirective):
         return {page: (notebook, record) for page, (notebook, record) in found.items() if record is not None}
 
 
-class Machine(BuildDirective):
-    """On what the chapters ran, in words; several if their outputs were not all made on one machine."""
-
-    def run(self):
-        machines = {record.get("machine", "not recorded") for _, record in self.records().values()}
-        lines = [f"- {machine}" for machine in sorted(machines)]
-        return self.parse_text_to_nodes("\n".join(lines) or "No chapter has been executed.")
-
-
 class Chapters(BuildDirective):
-    """For each chapter the time and memory of its run, and the cell of its parameters."""
+    """For each chapter the time and memory of its run, the machine in words, and the cell of its parameters."""
 
     def run(self):
         parts = []
         for page, (notebook, record) in self.records().items():
-            parts.append(f"**{{doc}}`/{page}`**: {cost(record)}.")
+            parts.append(f"**{{doc}}`/{page}`**: {cost(record)}, on {record['machine']}.")
             parts.extend(f"```python\n{cell.source}\n```" for cell in parameter_cells(notebook))
         return self.parse_text_to_nodes("\n\n".join(parts))
 
@@ -61,10 +52,9 @@ def parameter_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNo
 
 def cost(record: dict) -> str:
     """Time and memory of a run, rounded."""
-    seconds = record["execution_seconds"]
+    seconds = record["seconds"]
     time = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
-    peak = record.get("peak_memory")
-    return time if peak is None else f"{time}, {peak / 1e9:.1f} GB of memory at most"
+    return f"{time}, {record['peak_memory'] / 1e9:.1f} GB of memory at most"
 
 
 def read_pins(requirements: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""Execute the chapters once, for the tests and for the pages.
+"""Execute the chapters once, for the tests and for the pages, on this clone and the next.
 
-Every `book/*.ipynb` without a record in the cache runs under nbmake in a temporary folder, and its
-outputs go to the cache at once: a build that is killed resumes where it was. The Sphinx build that
-follows finds all of them there. Of two runs at once, the second waits and finds the first one's outputs.
+A `book/*.ipynb` whose outputs are not kept for its present `chapter_key` runs under nbmake in a temporary folder. What
+it shows is kept at once, outside of the clone: a build that is killed resumes where it was. Of two runs at once, the
+second waits and finds the first one's outputs.
 """
 
 import fcntl
@@ -13,16 +13,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
+import kept
 import nbformat
 import yaml
-from jupyter_cache.base import CacheBundleIn
+from chapter_key import chapter_key, code_cells
 from jupyter_cache.cache.main import JupyterCacheBase
-from notebook_cache import is_cached, open_cache, read_notebook
+from kept import Execution
+from notebook_cache import hand_over, handed_over, open_cache, read_notebook
 
+import helpers
 from helpers import _machine
 
 ROOT = Path(__file__).parents[2]
@@ -35,58 +38,87 @@ ENVIRONMENT = {
 }
 
 
-@dataclass(frozen=True)
-class Execution:
-    """What came of running one notebook; `problem` is empty if all went well."""
-
-    notebook: nbformat.NotebookNode
-    seconds: float
-    peak_memory: int  # bytes, of its largest process
-    problem: str
+class ExecutionFailed(Exception):
+    """The chapter does not run, or shows a warning; the message says what it wrote."""
 
 
-def main() -> int:
-    """Bring the cache up to date, one line per notebook; returns the number of failures."""
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main(*, fresh: bool = False, report: Callable[[str], None] = say) -> int:
+    """Bring the outputs up to date, one line per notebook; returns the number of failures.
+
+    `fresh` executes every chapter, whatever is kept.
+    """
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with (ROOT / "_build" / ".lock").open("w") as lock:  # let go when this process ends, however it ends
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return bring_up_to_date(fresh, report)
+
+
+def bring_up_to_date(fresh: bool, report: Callable[[str], None]) -> int:
+    if (package := Path(helpers.__path__[0]).resolve()) != (ROOT / "helpers").resolve():
+        report(f"FAILED, the chapters would run with the helpers in {package}: run `make setup` in this clone")
+        return 1
     cache = open_cache(ROOT)
     failures, pending = 0, []
     for path in sorted((ROOT / "book").glob("*.ipynb")):
-        if not same_code(cache, path):
+        if not same_code(path):
             failures += 1
             report(f"{path.stem}: FAILED, the .md and the .ipynb differ: run `make sync`")
-        elif is_cached(cache, path):
-            report(f"{path.stem}: unchanged")
-        else:
+        elif fresh or not reuse(cache, path):
             pending.append(path)
+        else:
+            report(f"{path.stem}: unchanged")
 
     pending.sort(key=lambda path: path.stat().st_size, reverse=True)  # short ones fill the gaps at the end
     timeout = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]["timeout"]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        runs = {pool.submit(execute, path, timeout): path for path in pending}
+        runs = {pool.submit(keyed, path, timeout): path for path in pending}
         for run in as_completed(runs):
-            path, execution = runs[run], run.result()
-            if execution.problem:
+            path = runs[run]
+            try:
+                key, execution = run.result()
+            except ExecutionFailed as failure:
                 failures += 1
-                report(f"{path.stem}: FAILED\n{execution.problem}")
-            else:
-                store(cache, path, execution)
-                report(f"{path.stem}: executed in {execution.seconds:.0f} s")
+                report(f"{path.stem}: FAILED\n{failure}")
+                continue
+            hand_over(cache, path, key, execution)
+            report(f"{path.stem}: executed in {execution.seconds:.0f} s")
+            if problem := kept.save(key, execution):
+                report(f"{path.stem}: its outputs are kept in this clone only: {problem}")
     return failures
 
 
-def report(line: str) -> None:
-    print(line, flush=True)
+def key_of(path: Path) -> str:
+    return chapter_key(ROOT, read_notebook(path))
 
 
-def same_code(cache: JupyterCacheBase, path: Path) -> bool:
-    """Whether the page (.md) and what is executed (.ipynb) hold the same code.
-
-    Otherwise the page would not find its outputs in the cache, and Sphinx would run it again.
-    """
+def same_code(path: Path) -> bool:
+    """Whether the page (.md) and what is executed (.ipynb) hold the same code."""
     page = path.with_suffix(".md")
-    if not page.exists():
-        return False
-    hashes = {cache.create_hashed_notebook(read_notebook(half))[1] for half in (page, path)}
-    return len(hashes) == 1
+    return page.exists() and code_cells(read_notebook(page)) == code_cells(read_notebook(path))
+
+
+def reuse(cache: JupyterCacheBase, path: Path) -> bool:
+    """Hand the page what is kept for its chapter; whether there is anything."""
+    key = key_of(path)
+    here, elsewhere = handed_over(cache, path, key), kept.load(key)
+    if here is None and elsewhere is not None:
+        hand_over(cache, path, key, elsewhere)
+    if elsewhere is None and here is not None:
+        kept.save(key, here)
+    return not (here is elsewhere is None)
+
+
+def keyed(path: Path, timeout: int) -> tuple[str, Execution]:
+    """Run it; the key that its outputs belong to."""
+    key = key_of(path)
+    execution = execute(path, timeout)
+    if key_of(path) != key:
+        raise ExecutionFailed("Its code changed while it ran: run it again.")
+    return key, execution
 
 
 def execute(path: Path, timeout: int) -> Execution:
@@ -109,7 +141,10 @@ def execute(path: Path, timeout: int) -> Execution:
         notebook = read_notebook(copy)
         log.seek(0)
         output = "" if returncode == 0 else plain(log.read())
-    return Execution(notebook, seconds, peak_memory, output or written_to_stderr(notebook))
+    if problem := output or written_to_stderr(notebook):
+        raise ExecutionFailed(problem)
+    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    return Execution(outputs, seconds, peak_memory, _machine.in_words())
 
 
 def wait(process: subprocess.Popen) -> tuple[int, int]:
@@ -130,24 +165,5 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def store(cache: JupyterCacheBase, path: Path, execution: Execution) -> None:
-    """Put the outputs where Sphinx will look for those of the page."""
-    for cell in execution.notebook.cells:
-        cell.metadata.pop("execution", None)  # nbmake's times; they are part of the cache's key
-    bundle = CacheBundleIn(
-        execution.notebook,
-        str(path.with_suffix(".md")),
-        data={
-            "execution_seconds": execution.seconds,
-            "peak_memory": execution.peak_memory,
-            "machine": _machine.in_words(),
-        },
-    )
-    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-
-
 if __name__ == "__main__":
-    (ROOT / "_build").mkdir(exist_ok=True)
-    with (ROOT / "_build" / ".lock").open("w") as lock:  # let go when this process ends, however it ends
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        sys.exit(min(main(), 1))
+    sys.exit(min(main(fresh="--fresh" in sys.argv), 1))

@@ -1,44 +1,30 @@
-"""Where executed notebooks are kept, for the tests and the pages alike.
+"""The executed chapters of this clone, as Sphinx, the directives and the tests read them.
 
-jupyter-cache knows a notebook by its code cells alone, so a change in `helpers/` would leave stale
-pages behind. Here every state of the code has a folder of its own, and Sphinx, which sees the folder
-as part of its configuration, reads all pages again when it changes.
+MyST-NB takes the outputs of a page from a jupyter-cache, which knows a notebook by its code cells alone. So each
+record here also says for which `chapter_key` it was made, and counts only while that is the chapter's key.
 """
 
-import hashlib
+import contextlib
 import json
-import shutil
-import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
+from chapter_key import chapter_key, code_cells, digest
 from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.main import JupyterCacheBase
+from kept import Execution
 from myst_nb.core.read import read_myst_markdown_notebook
-
-KEPT = 3  # states of the code: enough to go back and forth between two branches
 
 
 def cache_folder(root: Path) -> Path:
-    """The folder for the present state of everything a notebook runs on, except its own cells."""
-    digest = hashlib.sha256()
-    for path in [*_package_files(root / "helpers"), root / "requirements.txt"]:
-        digest.update(path.relative_to(root).as_posix().encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    digest.update(json.dumps(project["dependencies"]).encode())
-    return root / "_build" / ".jupyter_cache" / digest.hexdigest()[:16]
+    return root / "_build" / ".jupyter_cache"
 
 
 def open_cache(root: Path) -> JupyterCacheBase:
-    """The cache for the present state; the oldest of the other states are deleted."""
-    current = cache_folder(root)
-    current.mkdir(parents=True, exist_ok=True)
-    current.touch()
-    states = [path for path in current.parent.iterdir() if path.is_dir()]
-    for old in sorted(states, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
-        shutil.rmtree(old)
-    return get_cache(str(current))
+    cache_folder(root).mkdir(parents=True, exist_ok=True)
+    return get_cache(str(cache_folder(root)))
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:
@@ -48,19 +34,49 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
-def is_cached(cache: JupyterCacheBase, path: Path) -> bool:
-    """Whether the outputs are there, whole: a run that was killed may have left a record without its notebook."""
-    try:
-        cache.get_cache_bundle(cache.match_cache_notebook(read_notebook(path)).pk)
-    except (KeyError, nbformat.reader.NotJSONError):
-        return False
-    return True
+def hand_over(cache: JupyterCacheBase, path: Path, key: str, execution: Execution) -> None:
+    """Put an execution where the page of this chapter finds it."""
+    page = path.with_suffix(".md")
+    notebook = read_notebook(page)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell, outputs in zip(cells, execution.outputs, strict=True):
+        cell.outputs = [nbformat.from_dict(output) for output in outputs]
+    facts = asdict(execution)
+    shown = digest(json.dumps(facts.pop("outputs"), sort_keys=True).encode())
+    bundle = CacheBundleIn(notebook, str(page), data=facts | {"key": key, "shown": shown})
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def handed_over(cache: JupyterCacheBase, path: Path, key: str) -> Execution | None:
+    """The execution that is there under this key; None where that is nothing, or not whole.
+
+    What is there for another key is dropped, so that no page can show it.
+    """
+    record = execution_record(cache, path)
+    if record is None:
+        return None
+    execution = None
+    with contextlib.suppress(KeyError, nbformat.reader.NotJSONError, nbformat.ValidationError):
+        notebook = cache.get_cache_bundle(_match(cache, path).pk).nb
+        outputs = [cell.get("outputs", []) for cell in notebook.cells if cell.cell_type == "code"]
+        whole = digest(json.dumps(outputs, sort_keys=True).encode()) == record["shown"]
+        if whole and record["key"] == key:
+            execution = Execution(outputs, *(record[name] for name in ("seconds", "peak_memory", "machine")))
+    if execution is None:
+        with contextlib.suppress(KeyError):
+            cache.remove_cache(_match(cache, path).pk)
+    return execution
+
+
+def is_cached(root: Path, path: Path) -> bool:
+    """Whether the outputs of a chapter are there, as its present code makes them."""
+    return handed_over(open_cache(root), path, chapter_key(root, read_notebook(path))) is not None
 
 
 def execution_record(cache: JupyterCacheBase, path: Path) -> dict | None:
-    """What was noted when a chapter was executed, such as `execution_seconds`; None if it was not."""
+    """What was noted of the execution that a page shows, such as `seconds`; None if there is none."""
     try:
-        return cache.match_cache_notebook(read_notebook(path)).data
+        return _match(cache, path).data
     except KeyError:
         return None
 
@@ -68,7 +84,10 @@ def execution_record(cache: JupyterCacheBase, path: Path) -> dict | None:
 def cached_notebook(cache: JupyterCacheBase, path: Path) -> nbformat.NotebookNode:
     """A chapter with its outputs; without any where it has no code or was not executed."""
     notebook = read_notebook(path)
-    return cache.merge_match_into_notebook(notebook)[1] if is_cached(cache, path) else notebook
+    try:
+        return cache.merge_match_into_notebook(notebook)[1]
+    except KeyError:
+        return notebook
 
 
 def cached_outputs(cache: JupyterCacheBase, path: Path) -> list[nbformat.NotebookNode]:
@@ -77,9 +96,5 @@ def cached_outputs(cache: JupyterCacheBase, path: Path) -> list[nbformat.Noteboo
     return [output for cell in cells for output in cell.get("outputs", [])]
 
 
-def _package_files(package: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in package.rglob("*")
-        if path.is_file() and not any(p.startswith((".", "__pycache__")) for p in path.parts[-2:])
-    )
+def _match(cache: JupyterCacheBase, path: Path):
+    return cache.match_cache_notebook(read_notebook(path))

@@ -1,8 +1,9 @@
-"""The order in which Sphinx reads the pages: those that tell of the others come last."""
+"""Which pages Sphinx reads again, and in which order: those that tell of the others come last."""
 
 import re
 from pathlib import Path
 
+from notebook_cache import execution_record, open_cache
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
@@ -15,11 +16,23 @@ def reading_order(env: BuildEnvironment) -> list[str]:
     return [front, *env.toctree_includes.get(front, [])]
 
 
+def read_again(app: Sphinx, env: BuildEnvironment, added: set, changed: set, removed: set) -> list[str]:
+    """The pages whose outputs are not those that were read, and if any execution is another, those that tell of it.
+
+    That a page was read with these outputs is noted here: a build that fails throws all notes away.
+    """
+    cache = open_cache(Path(app.srcdir))
+    records = {name: execution_record(cache, Path(env.doc2path(name))) for name in sorted(env.found_docs)}
+    before, now = getattr(env, "executions_read", {}), {name: record for name, record in records.items() if record}
+    env.executions_read = now
+    again = [name for name, record in now.items() if before.get(name, {}).get("shown") != record["shown"]]
+    made = [name for name in env.found_docs if tells_of_others(Path(env.doc2path(name)))]
+    return [name for name in again + (made if now != before else []) if name not in added]
+
+
 def read_last(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Read the pages made from other pages again whenever any page is read, and after all of them."""
-    if docnames:
-        made = [name for name in sorted(env.found_docs) if tells_of_others(Path(env.doc2path(name)))]
-        docnames[:] = [name for name in docnames if name not in made] + made
+    """Read the pages made from other pages after all of these."""
+    docnames.sort(key=lambda name: tells_of_others(Path(env.doc2path(name))))
 
 
 def tells_of_others(page: Path) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from execute import execute
+from execute import ExecutionFailed, execute
 from nbformat import NotebookNode
 from notebook_cache import cached_notebook, is_cached, open_cache
 from rerun_claims import add_chapters, chosen_chapters
@@ -22,38 +22,43 @@ def main(arguments: list[str] | None = None) -> int:
     """One line per chapter, and one for each cell that shows something else; returns 1 if one does, else 0."""
     parser = argparse.ArgumentParser(prog="make again", description=__doc__.splitlines()[0])
     add_chapters(parser)
-    cache = open_cache(ROOT)
     chapters = {path.stem: path for path in sorted((ROOT / "book").glob("*.ipynb"))}
     chosen = chosen_chapters(parser, parser.parse_args(arguments), list(chapters))
-    if missing := [name for name in chosen if not is_cached(cache, chapters[name])]:
+    if missing := [name for name in chosen if not is_cached(ROOT, chapters[name])]:
         parser.error(f"not executed yet: {', '.join(missing)}; run `make book`")
     differ = 0
     # Two at a time with one thread each, whatever the machine: it may be in use.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        runs = pool.map(lambda name: execute(chapters[name], timeout=-1), chosen)
-        for name, run in zip(chosen, runs, strict=True):
-            before = cached_notebook(cache, chapters[name])
-            found = [run.problem] if run.problem else list(differences(before, run.notebook))
+        for name, found in zip(chosen, pool.map(lambda name: rerun(chapters[name]), chosen), strict=True):
             print(f"{name}: {'not the same' if found else 'the same'}", *found, sep="\n  ", flush=True)
             differ += bool(found)
     return min(differ, 1)
 
 
-def differences(first: NotebookNode, second: NotebookNode) -> Iterator[str]:
-    """One line for each code cell whose outputs are not the same in two runs of a notebook."""
-    cells = ([cell for cell in notebook.cells if cell.cell_type == "code"] for notebook in (first, second))
-    for number, (before, after) in enumerate(zip(*cells, strict=True), 1):
-        one, other = parts(before), parts(after)
+def rerun(path: Path) -> list[str]:
+    """One line for each difference between the kept run of a chapter and a new one."""
+    kept = cached_notebook(open_cache(ROOT), path)
+    try:
+        return list(differences(kept, execute(path, timeout=-1).outputs))
+    except ExecutionFailed as failure:
+        return [str(failure)]
+
+
+def differences(first: NotebookNode, second: list[list[dict]]) -> Iterator[str]:
+    """One line for each code cell of a run whose outputs are not those of another run."""
+    cells = [cell for cell in first.cells if cell.cell_type == "code"]
+    for number, (cell, outputs) in enumerate(zip(cells, second, strict=True), 1):
+        one, other = parts(cell.outputs), parts(outputs)
         if kinds := [kind for kind in one | other if one.get(kind) != other.get(kind)]:
-            start = before.source.strip().split("\n")[0]
+            start = cell.source.strip().split("\n")[0]
             yield f"code cell {number}, {start!r}: {', '.join(kinds)}"
 
 
-def parts(cell: NotebookNode) -> dict[str, object]:
+def parts(outputs: list[dict]) -> dict[str, object]:
     """What a cell shows, by place and kind: texts, pictures and the values that prose quotes."""
     shown = {}
-    for place, output in enumerate(cell.get("outputs", []), 1):
-        data = output.get("data") or {output.output_type: output.get("text")}
+    for place, output in enumerate(outputs, 1):
+        data = output.get("data") or {output["output_type"]: output.get("text")}
         shown |= {f"output {place} ({kind})": value for kind, value in data.items()}
     return shown
 

@@ -7,22 +7,26 @@ from pathlib import Path
 
 import build_record
 import claims_table
+import execute
 import from_chapters
 import front_door
 import reading_order
 from docutils import nodes
-from notebook_cache import open_cache
+from notebook_cache import cache_folder
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
 MATHJAX_PARTS = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions"]
 
 
-def use_cache_of_present_code(app: Sphinx, config: Config) -> None:
-    """Point MyST-NB at the outputs that belong to the present helpers and requirements."""
-    config.nb_execution_cache_path = str(open_cache(Path(app.srcdir)).path)
+def use_executed_chapters(app: Sphinx, config: Config) -> None:
+    """Execute what is not kept for the present code, and point MyST-NB at the outputs."""
+    if execute.main(report=LOGGER.info):
+        raise ExtensionError("A chapter could not be executed; the lines above say why.")
+    config.nb_execution_cache_path = str(cache_folder(Path(app.srcdir)))
 
 
 def draw_single_page_as_pages(app: Sphinx, config: Config) -> None:
@@ -99,10 +103,11 @@ def _content(script) -> str:
 
 
 def setup(app: Sphinx) -> dict:
-    app.connect("config-inited", use_cache_of_present_code)
+    app.connect("config-inited", use_executed_chapters)
     app.connect("config-inited", draw_single_page_as_pages)
     app.connect("config-inited", derive_site_address)
     app.connect("builder-inited", ship_mathjax)
+    app.connect("env-get-outdated", reading_order.read_again)
     app.connect("env-before-read-docs", reading_order.read_last)
     app.connect("doctree-read", require_alternative_text)
     app.connect("html-page-context", drop_thebe, priority=900)
@@ -113,7 +118,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("build-finished", front_door.write)
     app.add_directive("claims-summary", claims_table.ClaimsSummary)
     app.add_directive("claims-table", claims_table.ClaimsTable)
-    app.add_directive("build-machine", build_record.Machine)
     app.add_directive("build-chapters", build_record.Chapters)
     app.add_directive("build-versions", build_record.Versions)
     app.add_directive("figure-of", from_chapters.FigureOf)
