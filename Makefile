@@ -11,10 +11,10 @@ READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint clean serve notebook sync chapter claims again bench picture pdf launch links forget setup execute pages chromium
+.PHONY: help book test test-weekly lint clean serve notebook sync chapter claims again bench picture pdf launch links forget setup execute pages chromium
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 book: execute  ## Run every chapter whose code changed and build _build/html/index.html; FRESH=1 runs all
 	@$(MAKE) --no-print-directory pages
@@ -26,6 +26,9 @@ test: setup chromium  ## Check the code, run the chapters, build the pages, test
 	$(MAKE) --no-print-directory book || status=1; \
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(PARALLEL) --cov || status=1; \
 	exit $$status
+
+test-weekly: setup chromium  ## The tests of what others make: Jupyter Lab, Dask, the system, Colab and Binder; over an hour
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "weekly or launch"
 
 lint: setup  ## Check style, layout and types
 	@status=0; \

@@ -66,10 +66,8 @@ ON_THE_PROCESSOR = {  # name -> what comes back as numbers or arrays
     "Lanczos": lambda net, d: lanczos.top_eigenvalues(operators.conjugate_kernel_operator(net, d.x), 3).values,
     "alignment": lambda net, d: kernels.alignment(kernels.conjugate_kernel(net, d.x), d.y),
     "overlap": lambda net, d: spectra.overlap(net.weight[:3].T, d.directions),
-    "power law": lambda net, d: tails.fit_power_law(spectra.singular_values(net.weight)).alpha,
-    "edge of the bulk": lambda net, d: (
-        bulk.fit_marchenko_pastur(spectra.singular_values(net.weight) ** 2, (50, 30)).edge
-    ),
+    "power law": lambda net, d: tails.fit_power_law(spectra.singular_values(net.weight) ** 2).alpha,
+    "edge of the bulk": lambda net, d: bulk.fit_marchenko_pastur(spectra.singular_values(net.weight), (50, 30)).edge,
     "law": lambda net, d: laws.marchenko_pastur(30 / 50).distance(spectra.eigenvalues(net.weight.T @ net.weight / 50)),
     "description": lambda net, d: list(
         verdicts.describe(*(spectra.singular_values(w) for w in (net.weight, net.weight + 1)), (50, 30)).values()

@@ -15,6 +15,8 @@ import urllib.request
 import pytest
 from project import ROOT
 
+pytestmark = pytest.mark.weekly
+
 GUIDE = (ROOT / "book" / "run_it_yourself.md").read_text()
 SIZES, WIDER = re.findall(r"`(n, d, h = [\d, ]+)`", GUIDE)
 PATIENCE = 120_000  # milliseconds

@@ -25,6 +25,14 @@ def cache():
     return open_cache(ROOT)
 
 
+@pytest.fixture
+def outputs(cache, page):
+    """All outputs of a page, of which every page with code has some."""
+    found = cached_outputs(cache, page)
+    assert found, "run `make book`"
+    return found
+
+
 @pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
 def test_chapter_was_executed(page):
     assert is_cached(ROOT, page), "run `make book`, and see what it says about this chapter"
@@ -38,16 +46,20 @@ def test_chapter_says_how_much_memory_it_takes(cache, page):
 
 
 @pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
-def test_page_can_show_every_output(cache, page):
+def test_page_can_show_every_output(outputs, page):
     """Sphinx is told to pass over the records of claims; nothing else may get lost with them."""
-    for output in cached_outputs(cache, page):
+    for output in outputs:
         assert output.output_type == "stream" or any(map(SHOWN.fullmatch, output.data))
 
 
+def test_an_output_that_no_page_can_show_is_found():
+    assert not any(map(SHOWN.fullmatch, ["application/vnd.plotly.v1+json", "application/json", "text/x"]))
+
+
 @pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
-def test_page_shows_no_raw_values(cache, page):
+def test_page_shows_no_raw_values(outputs, page):
     """The value of a cell's last line, shown as Python prints it, belongs in no page: end the line with `;`."""
-    for output in cached_outputs(cache, page):
+    for output in outputs:
         assert output.output_type != "execute_result" or "text/html" in output.data, output.data
 
 
@@ -58,10 +70,10 @@ def written(output) -> str:
 
 
 @pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
-def test_page_shows_nothing_of_this_machine_or_moment(cache, page):
+def test_page_shows_nothing_of_this_machine_or_moment(outputs, page):
     user, machine = re.escape(getpass.getuser()), re.escape(socket.gethostname())
     own = re.compile(rf"{re.escape(str(ROOT))}|/{user}/|\b{user}@|@{machine}\b")
-    for output in cached_outputs(cache, page):
+    for output in outputs:
         text = written(output)
         for found in (FLEETING.search(text), own.search(text)):
             assert not found, text[max(0, found.start() - 60) : found.end() + 60]

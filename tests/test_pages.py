@@ -1,4 +1,8 @@
-"""The built pages in a browser: on a desk and on a phone, in light and in dark."""
+"""The built pages in a browser: on a desk and on a phone, in light and in dark.
+
+A page is opened once on a desk and once on a phone, and each time its scheme is switched. What all tests ask is
+collected there, so that no long page is set twice.
+"""
 
 import itertools
 import re
@@ -7,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from project import BUILD, REPOSITORY, ROOT, is_notebook, pages
+from project import BUILD, REPOSITORY, ROOT, chapters, is_notebook, pages
 
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
@@ -18,6 +22,7 @@ FACTS = """() => {
   return {
     unrendered: all(".math").filter((e) => !e.querySelector("mjx-container")).map((e) => e.textContent),
     broken: all("mjx-merror").map((e) => e.textContent),
+    scheme: root.dataset.theme,
     overflow: root.scrollWidth - root.clientWidth,
     launch: all("a[href*='colab.research'], a[href*='mybinder']").map((e) => e.href),
     images: all("article img").map((e) => ({
@@ -53,16 +58,49 @@ AXE = """async (colors_only) => {
 }"""
 
 
+# How formulas sit in their lines: the mark behind a formula against its right end, the bracket before it against its
+# left end, and its right end against that of the paragraph.
+INLINE = r"""() => {
+  const place = (text, k) => {
+    const mark = new Range();
+    mark.setStart(text, k);
+    mark.setEnd(text, k + 1);
+    return mark.getBoundingClientRect();
+  };
+  const gaps = [], beyond = [];
+  for (const e of document.querySelectorAll("p span.math")) {
+    const formula = e.lastElementChild.getBoundingClientRect();
+    const [before, behind] = [e.previousSibling, e.nextSibling];
+    if (/[(]$/.test(before?.data)) gaps.push(formula.left - place(before, before.length - 1).right);
+    if (/^[.,;:!?)]/.test(behind?.data)) gaps.push(place(behind, 0).left - formula.right);
+    beyond.push(formula.right - e.closest("p").getBoundingClientRect().right);
+  }
+  return {gaps, beyond};
+}"""
+# Each displayed formula with its width and the room it has, those in folded solutions included.
+DISPLAYED = """() => {
+  for (const solution of document.querySelectorAll("details, .toggle-hidden")) {
+    solution.open = true;
+    solution.classList.remove("toggle-hidden");
+  }
+  return [...document.querySelectorAll("div.math")].map((e) => {
+    const formula = e.querySelector("mjx-math").getBoundingClientRect();
+    return [e.textContent, formula.width, e.getBoundingClientRect().width];
+  });
+}"""
+# The header and the contents of a phone are the same on every page: axe looks at them on two.
+AXE_ON_A_PHONE = ("book/linear_width", "book/glossary")
+
+
 @dataclass(frozen=True)
 class View:
     """One page as one reader sees it."""
 
     page: str
     width: int
-    scheme: str
 
     def __str__(self):
-        return f"{Path(self.page).name}-{self.width}-{self.scheme}"
+        return f"{Path(self.page).name}-{self.width}"
 
 
 @dataclass(frozen=True)
@@ -72,13 +110,14 @@ class Seen:
     view: View
     errors: list[str]  # console and uncaught
     outside: list[str]  # requests that would have left this machine
-    facts: dict
-    axe: list[dict]
+    facts: dict[str, dict]  # by scheme
+    axe: list[dict] | None
+    formulas: dict  # on a phone
 
 
 PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
-VIEWS = [View(*view) for view in itertools.product(pages(), WIDTHS, SCHEMES)]
+VIEWS = [View(*view) for view in itertools.product(pages(), WIDTHS)]
 
 
 @pytest.fixture(scope="module", params=VIEWS, ids=str)
@@ -87,7 +126,9 @@ def seen(request, browser, site) -> Seen:
 
 
 def look(browser, site: str, view: View) -> Seen:
-    errors, outside = [], []
+    errors, outside, facts, axe, formulas = [], [], {}, [], {}
+    phone = view.width == min(WIDTHS)
+    with_axe = not phone or view.page in AXE_ON_A_PHONE
 
     def keep_inside(route):
         if route.request.url.startswith(site):
@@ -98,17 +139,27 @@ def look(browser, site: str, view: View) -> Seen:
 
     size = {"width": view.width, "height": 900}
     # Reduced motion: a color still in transition would be measured as one of low contrast.
-    still = {"color_scheme": view.scheme, "reduced_motion": "reduce"}
-    with browser.new_context(viewport=size, **still) as context:
+    with browser.new_context(viewport=size, color_scheme=SCHEMES[0], reduced_motion="reduce") as context:
         context.route("**/*", keep_inside)
         page = context.new_page()
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{site}/{view.page}.html", wait_until="load")
         page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
-        facts = page.evaluate(FACTS)
-        page.evaluate(AXE_SCRIPT)
-        return Seen(view, errors, outside, facts, page.evaluate(AXE, view.scheme != SCHEMES[0]))
+        if with_axe:
+            page.evaluate(AXE_SCRIPT)
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            facts[scheme] = page.evaluate(FACTS)
+            if with_axe:
+                axe += page.evaluate(AXE, scheme != SCHEMES[0])
+        if phone:
+            formulas = {**page.evaluate(INLINE), "displayed": page.evaluate(DISPLAYED)}
+    return Seen(view, errors, outside, facts, axe if with_axe else None, formulas)
+
+
+def test_the_scheme_is_the_readers(seen):
+    assert {scheme: facts["scheme"] for scheme, facts in seen.facts.items()} == {name: name for name in SCHEMES}
 
 
 def test_no_console_error(seen):
@@ -120,16 +171,40 @@ def test_nothing_comes_from_elsewhere(seen):
 
 
 def test_all_math_is_rendered(seen):
-    assert not seen.facts["unrendered"]
-    assert not seen.facts["broken"]
+    for facts in seen.facts.values():
+        assert not facts["unrendered"]
+        assert not facts["broken"]
 
 
 def test_page_does_not_scroll_sideways(seen):
-    assert seen.facts["overflow"] <= 0
+    assert max(facts["overflow"] for facts in seen.facts.values()) <= 0
+
+
+def is_chapter(page: str) -> bool:
+    return ROOT / f"{page}.md" in chapters()
+
+
+def test_formulas_in_the_text_fit_a_phone_and_share_a_line_with_their_marks(seen):
+    """The mark behind a formula is behind it and not under it, the bracket before it not above it."""
+    if is_chapter(seen.view.page) and seen.formulas:
+        assert len(seen.formulas["gaps"]) > 5 and max(map(abs, seen.formulas["gaps"])) < 5
+        assert max(seen.formulas["beyond"]) < 1
+
+
+def test_displayed_formulas_fit_a_phone(seen):
+    if is_chapter(seen.view.page) and seen.formulas:
+        assert not [text for text, width, room in seen.formulas["displayed"] if not 0 < width <= room]
+
+
+def images(seen: Seen) -> list[dict]:
+    """All images of the page in both schemes; every chapter has some."""
+    found = [image for facts in seen.facts.values() for image in facts["images"]]
+    assert found or not is_chapter(seen.view.page)
+    return found
 
 
 def test_figures_have_number_caption_and_alternative_text(seen):
-    for image in seen.facts["images"]:
+    for image in images(seen):
         assert image["loaded"], image
         assert re.match(r"Fig\. \d", image["number"]), image
         assert len(image["caption"]) > 20, image
@@ -137,7 +212,7 @@ def test_figures_have_number_caption_and_alternative_text(seen):
 
 
 def test_figures_stay_on_white(seen):
-    for image in seen.facts["images"]:
+    for image in images(seen):
         assert image["background"] == "rgb(255, 255, 255)", image
         assert image["filter"] == "none", image
 
@@ -146,8 +221,12 @@ def test_axe_finds_nothing(seen):
     assert not seen.axe
 
 
+def test_axe_looks_at_every_page_on_a_desk_and_at_some_on_a_phone():
+    assert set(AXE_ON_A_PHONE) <= set(pages())
+
+
 def test_launch_buttons_open_files_of_the_repository(seen):
-    links = seen.facts["launch"]
+    links = seen.facts[SCHEMES[0]]["launch"]
     if is_notebook(ROOT / f"{seen.view.page}.md"):
         assert {re.search(r"colab|binder", link).group() for link in links} == {"colab", "binder"}
     for link in links:

@@ -60,20 +60,31 @@ def test_theme_is_white_and_colorful():
         assert [to_hex(c["color"]).upper() for c in matplotlib.rcParams["axes.prop_cycle"]] == list(plots.CYCLE)
 
 
-def test_importing_changes_nothing():
+STATES = """
+import sys, warnings
+import matplotlib, numpy, pandas, powerlaw, scipy.sparse.linalg, seaborn, sklearn, torch, torch.optim, tqdm
+
+def states():
+    numbers = numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    return {"theme": dict(matplotlib.rcParams), "numbers": numbers, "filters": warnings.filters[:]}
+
+before = states()
+from helpers import activations, claims, data, kernels, networks, plots, spectra, training
+exec(sys.argv[1])
+print(*[name for name, state in states().items() if state != before[name]])
+"""
+
+
+EVERYTHING = "plots.use_theme(); torch.manual_seed(5); warnings.simplefilter('error')"
+
+
+@pytest.mark.parametrize("then, changed", [("", ""), (EVERYTHING, "theme numbers filters")])
+def test_importing_changes_no_global_state(then, changed):
     import subprocess
     import sys
 
-    code = """
-import matplotlib, numpy, torch, warnings
-numbers = numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
-before = dict(matplotlib.rcParams), *numbers, warnings.filters[:]
-from helpers import activations, claims, data, kernels, networks, plots, spectra, training
-numbers = numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
-after = dict(matplotlib.rcParams), *numbers, warnings.filters[:]
-assert before[:3] == after[:3], "an import changed global state"
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-c", STATES, then], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == changed
 
 
 def test_a_tensor_is_drawn_like_an_array():

@@ -5,7 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from project import BUILD, CONFIG, ROOT, chapters, pages
+from project import BUILD, CONFIG, ROOT, pages
 
 CHAPTER = "book/linear_width"
 OWNER, NAME = CONFIG["repository"]["url"].split("/")[-2:]
@@ -118,55 +118,6 @@ def test_printed_page_is_the_text_alone(page, site):
     assert article["width"] > 0.9 * paper["width"]
     kept = page.locator("figure").evaluate_all("all => all.map((e) => getComputedStyle(e).breakInside)")
     assert kept and set(kept) == {"avoid"}
-
-
-@pytest.mark.parametrize("name", [page.stem for page in chapters()])
-def test_formulas_in_the_text_fit_a_phone_and_share_a_line_with_their_marks(page, site, name):
-    """The mark behind a formula is behind it and not under it, the bracket before it not above it."""
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{site}/book/{name}.html")
-    page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
-    gaps, beyond = page.evaluate(
-        r"""() => {
-            const place = (text, k) => {
-                const mark = new Range();
-                mark.setStart(text, k);
-                mark.setEnd(text, k + 1);
-                return mark.getBoundingClientRect();
-            };
-            const gaps = [], beyond = [];
-            for (const e of document.querySelectorAll("p span.math")) {
-                const formula = e.lastElementChild.getBoundingClientRect();
-                const [before, behind] = [e.previousSibling, e.nextSibling];
-                if (/[(]$/.test(before?.data)) gaps.push(formula.left - place(before, before.length - 1).right);
-                if (/^[.,;:!?)]/.test(behind?.data)) gaps.push(place(behind, 0).left - formula.right);
-                beyond.push(formula.right - e.closest("p").getBoundingClientRect().right);
-            }
-            return [gaps, beyond];
-        }"""
-    )
-    assert len(gaps) > 5 and max(map(abs, gaps)) < 5
-    assert max(beyond) < 1
-
-
-@pytest.mark.parametrize("name", [page.stem for page in chapters()])
-def test_displayed_formulas_fit_a_phone(page, site, name):
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{site}/book/{name}.html")
-    page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
-    beyond = page.evaluate(
-        """() => {
-            for (const solution of document.querySelectorAll("details, .toggle-hidden")) {
-                solution.open = true;
-                solution.classList.remove("toggle-hidden");
-            }
-            return [...document.querySelectorAll("div.math")].map((e) => {
-                const formula = e.querySelector("mjx-math").getBoundingClientRect();
-                return [e.textContent, formula.width, e.getBoundingClientRect().width];
-            });
-        }"""
-    )
-    assert not [text for text, width, room in beyond if not 0 < width <= room]
 
 
 def test_numbers_of_the_build_have_minus_signs(site, page):

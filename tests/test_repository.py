@@ -11,7 +11,7 @@ OWNER, NAME = REPOSITORY.split("/")[-2:]
 HOSTS = r"github\.com|githubusercontent\.com|mybinder\.org/v2/gh|colab\.research\.google\.com/github"
 ADDRESS = re.compile(rf"(?:{HOSTS})/([\w.-]+/[\w.-]+?)(?=\.git\b|\.?(?:[^\w.-]|$))")
 SITE = re.compile(r"([\w-]+)\.github\.io/([\w-]+)")
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+WORKFLOWS = [ROOT / ".github" / "workflows" / f"{name}.yml" for name in ("book", "links", "weekly")]
 TEMPLATES = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.md"))
 INSTALL = re.compile(r"git\+(https?://[^\s\"'@]+)")
 
@@ -27,6 +27,14 @@ def test_address_is_that_of_the_configuration(path):
     text = path.read_text()
     assert set(ADDRESS.findall(text)) <= {f"{OWNER}/{NAME}"}
     assert set(SITE.findall(text)) <= {(OWNER, NAME)}
+
+
+def test_addresses_are_found_where_they_stand():
+    """What the test above looks through holds some, and the patterns see them."""
+    named = {path.name for path in front_files() if ADDRESS.search(path.read_text())}
+    assert {"_config.yml", "CITATION.cff"} <= named
+    assert ADDRESS.findall(f"https://github.com/{OWNER}/{NAME}.git") == [f"{OWNER}/{NAME}"]
+    assert SITE.findall("https://ada.github.io/book/") == [("ada", "book")]
 
 
 @pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
@@ -49,9 +57,15 @@ def test_workflow_pins_actions_and_calls_commands_that_exist(path):
     steps = [step for job in jobs for step in job["steps"]]
     used = [step["uses"] for step in steps if "uses" in step]
     assert used and all(re.fullmatch(r"actions/[\w-]+@v\d+", action) for action in used)
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake (\w+)", "\n".join(step.get("run", "") for step in steps))) <= targets
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    called = set(re.findall(r"\bmake ([\w-]+)", "\n".join(step.get("run", "") for step in steps)))
+    assert called and called <= targets
     assert all(job["timeout-minutes"] for job in jobs if len(job["steps"]) > 1)
+
+
+def test_every_workflow_and_some_template_are_looked_at():
+    assert sorted(WORKFLOWS) == sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert TEMPLATES
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
@@ -64,12 +78,15 @@ def test_versions_of_the_hooks_are_those_of_the_book():
     """jupytext writes what the pair check compares."""
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     pins = {pin for hook in hooks for pin in hook["additional_dependencies"]}
-    assert all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in pins)
-    assert {pin for pin in pins if pin.startswith("jupytext")} <= set((ROOT / "requirements.txt").read_text().split())
+    assert pins and all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in pins)
+    shared = {pin for pin in pins if pin.split("==")[0] in ("jupytext", "ruff")}
+    assert len(shared) == 2 and shared <= set((ROOT / "requirements.txt").read_text().split())
 
 
 def test_no_file_is_large():
-    assert not [path for path in files() if path.stat().st_size > 1_000_000]
+    found = files()
+    assert ROOT / "README.md" in found
+    assert not [path for path in found if path.stat().st_size > 1_000_000]
 
 
 def test_readme_shows_what_is_there():

@@ -13,7 +13,6 @@ import time
 import jupytext
 import nbformat
 import pytest
-from notebook_cache import open_cache, read_notebook
 from project import ROOT
 from test_gate import make_project
 
@@ -41,6 +40,7 @@ def square(x, seed):
     return x**2
 
 
+@pytest.mark.weekly
 def test_a_full_disk_loses_no_point(tmp_path):
     whole = sweeps.sweep(square, {"x": range(4)}, seeds=[0], jobs=1)
     with pytest.warns(RuntimeWarning, match="^cache: 4 points could not be kept in .*square") as seen, no_room():
@@ -51,6 +51,7 @@ def test_a_full_disk_loses_no_point(tmp_path):
     assert len(list(tmp_path.rglob("*.json"))) == 4
 
 
+@pytest.mark.weekly
 def test_a_disk_that_fills_keeps_what_was_there(tmp_path):
     sweeps.sweep(square, {"x": range(3)}, seeds=[0], jobs=1, cache=tmp_path)
     with pytest.warns(RuntimeWarning, match="^cache: 2 points"), no_room():
@@ -86,6 +87,7 @@ def read_only(folder, *command):
     return list(command)
 
 
+@pytest.mark.weekly
 def test_a_cache_that_is_read_only_is_read_and_loses_no_point(tmp_path):
     (tmp_path / "run.py").write_text(SWEEP)
 
@@ -140,6 +142,7 @@ def isolated(*command):
     return [*wall, *command] if allowed else list(command)
 
 
+@pytest.mark.weekly
 def test_everything_works_without_network_and_home(tmp_path):
     (tmp_path / "alone.py").write_text("\n".join(line.removeprefix("    ") for line in ALONE.splitlines()))
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR", "HF_HOME", "SCIKIT_LEARN_DATA"), NOWHERE)
@@ -175,7 +178,8 @@ time.sleep(600 if len(log.read_text().splitlines()) == 1 else 1)
 
 
 def start(root):
-    environment = os.environ | {"PYTHONPATH": str(root), "RUNS": str(root / "runs")}
+    own = {"PYTHONPATH": str(root), "RUNS": str(root / "runs"), "SPECTRAL_EVOLUTION_CACHE": str(root / "kept")}
+    environment = os.environ | own
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(EXECUTE, cwd=root, env=environment, start_new_session=True, **streams)
 
@@ -216,16 +220,3 @@ def test_two_builds_after_a_kill_do_the_rest_once(killed):
     assert all("sound: unchanged" in output for output in outputs)
     assert sorted(re.search(r"slow: (\w+)", output).group(1) for output in outputs) == ["executed", "unchanged"]
     assert len((killed / "runs").read_text().splitlines()) == 2
-
-
-def test_a_half_written_record_is_made_again_without_network(killed):
-    cache = open_cache(killed)
-    key = cache.match_cache_notebook(read_notebook(killed / "book" / "sound.ipynb")).hashkey
-    [kept] = (killed / "_build").rglob(f"{key}/base.ipynb")
-    whole = nbformat.read(kept, as_version=4)
-    kept.write_text(kept.read_text()[:100])
-    (killed / "runs").write_text("one run\n")
-    environment = os.environ | {"RUNS": str(killed / "runs")}
-    done = subprocess.run(isolated(*EXECUTE), cwd=killed, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and "sound: executed" in done.stdout, done.stdout + done.stderr
-    assert nbformat.read(kept, as_version=4).cells[0].outputs == whole.cells[0].outputs

@@ -401,6 +401,7 @@ DASK = """
 """
 
 
+@pytest.mark.weekly
 def test_dask_loses_a_worker_and_no_point(tmp_path):
     process = run_script(tmp_path / "script.py", DASK, tmp_path / "mark")
     try:

@@ -71,7 +71,7 @@ def sources(root: Path, codes: list[str]) -> list[Path]:
     return sorted(found)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def imported(code: str, package: str) -> tuple[str, ...]:
     """Every name of `helpers` that the code imports, with the packages around it; `package` is where the code stands.
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
-from chapter_key import chapter_key, code_cells, digest
+from chapter_key import chapter_key, digest
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.main import JupyterCacheBase
