@@ -3,7 +3,7 @@
 import warnings
 from typing import Any
 
-from . import growth, kernels, laws, limits, models, optimizers, record, tails, watching
+from . import book, growth, kernels, laws, limits, models, optimizers, record, tails, watching
 from .case import Case
 from .timing import share_cores
 
@@ -27,7 +27,7 @@ def main() -> None:
     for case in cases():
         rows.append(case.measure())
         print(line(rows[-1]), flush=True)
-    record.write(rows, words)
+    record.write([*rows, book.row()], words)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,11 @@ def write(rows: Iterable[dict[str, object]], words: str) -> None:
     subprocess.run([sys.executable, "-m", "jupytext", "--quiet", "--sync", str(PAGE)], check=True)
 
 
+def words() -> str:
+    """The machine of the page's record."""
+    return CELL.search(PAGE.read_text()).group().split('"')[1]
+
+
 def read() -> pd.DataFrame:
     """The rows that stand in the page."""
     cell = CELL.search(PAGE.read_text()).group()

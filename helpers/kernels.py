@@ -1,6 +1,6 @@
 """The two kernels of a network and what they say about the labels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
 import numpy as np
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from . import _checks
 from ._evaluation import Forward, layer_inputs
+from ._leading import gram
 from ._tangent import empirical_kernel, numbers
 from .activations import Activation, hermite_coefficients
 from .networks import TwoLayerNet
@@ -50,7 +51,7 @@ def conjugate_kernel(
         features = net.features(_inputs(net, x))
     else:
         features = layer_inputs(net, x, layer, forward)
-    return features @ features.T / features.shape[1]
+    return gram(features.T).div_(features.shape[1])
 
 
 _HERMITE_TERMS = 64
@@ -148,12 +149,8 @@ def _two_layer_kernel(net: TwoLayerNet, x: Tensor, train_readout: bool) -> Tenso
     h, d = net.weight.shape
     z = net.preactivations(x)
     slopes = net.activation.derivative(z) * net.readout
-    kernel = slopes @ slopes.T
-    kernel.mul_(x @ x.T).mul_(1 / (h * d))
-    if train_readout:
-        features = net.activation(z)
-        kernel.addmm_(features, features.T, alpha=1 / h)
-    return kernel
+    kernel = gram(slopes.T).mul_(gram(x.T)).mul_(1 / (h * d))
+    return kernel.add_(gram(net.activation(z).T), alpha=1 / h) if train_readout else kernel
 
 
 def alignment(kernel: Tensor, y: Tensor, *, centered: bool = False) -> float:
@@ -207,13 +204,19 @@ def kernel_ridge(k_train: Tensor, k_test: Tensor, y: Tensor, ridge: float) -> Te
     y = _checks.array("y", y, None)
     k_train = _checks.array("k_train", k_train, len(y), len(y))
     k_test = _checks.array("k_test", k_test, None, len(y))
+    weights = _ridge_weights(k_train, y, [_checks.real("ridge", ridge)])
+    return (k_test.to(weights) @ weights)[:, 0].to(y)
+
+
+def _ridge_weights(k_train: Tensor, y: Tensor, ridges: Sequence[float]) -> Tensor:
+    """(k_train + ridge I)^-1 y, a column for each ridge; float64."""
     place = torch.device("cpu") if y.device.type == "mps" else y.device
-    system = k_train.to(place, torch.float64, copy=True)
-    system.diagonal().add_(_checks.real("ridge", ridge))
-    labels = y.to(system)[:, None]
-    factor, failed = torch.linalg.cholesky_ex(system)
-    if failed:
-        weights = torch.linalg.pinv(system, hermitian=True) @ labels
-    else:
-        weights = torch.cholesky_solve(labels, factor)
-    return (k_test.to(system) @ weights)[:, 0].to(y)
+    k_train, labels = k_train.to(place, torch.float64), y.to(place, torch.float64)[:, None]
+    columns = []
+    for ridge in ridges:
+        system = k_train.clone()
+        system.diagonal().add_(ridge)
+        factor, failed = torch.linalg.cholesky_ex(system)
+        solved = torch.linalg.pinv(system, hermitian=True) @ labels if failed else torch.cholesky_solve(labels, factor)
+        columns.append(solved)
+    return torch.cat(columns, 1)

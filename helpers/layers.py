@@ -1,6 +1,7 @@
 """Any network, layer by layer: what enters each weight matrix, and what a training did to it."""
 
 import math
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from . import _checks, spectra, verdicts
 from ._evaluation import evaluated, inputs
+from ._leading import gram
 from .data import Dataset
 from .networks import TwoLayerNet
 from .training import Run
@@ -31,28 +33,53 @@ def entering(net: nn.Module, x: Tensor, name: str) -> Tensor:
     ------
     ValueError, TypeError : another name; a layer of another kind, or one that is not called for x.
     """
+    return _entering(net, x, [name])[name]
+
+
+@torch.no_grad()
+def _entering(net: nn.Module, x: Tensor, names: list[str]) -> dict[str, Tensor]:
+    """What enters each of these layers, from one evaluation of the network."""
     matrices = spectra.weight_matrices(net)
-    if name not in matrices:
-        raise ValueError(f"name: got {name!r}, expected one of {', '.join(matrices)}")
+    for name in names:
+        if name not in matrices:
+            raise ValueError(f"name: got {name!r}, expected one of {', '.join(matrices)}")
     x = cast(Tensor, inputs(net, x))
-    module = net.get_submodule(name.removesuffix("weight").rstrip("."))
-    if isinstance(module, TwoLayerNet):
-        return x
-    if not isinstance(module, nn.Linear | nn.Conv2d):
-        raise ValueError(f"name: got {name!r}, a {type(module).__name__}, expected a linear layer or a convolution")
-    seen: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    modules = {name: net.get_submodule(name.removesuffix("weight").rstrip(".")) for name in names}
+    seen: dict[str, Tensor] = {name: x for name, module in modules.items() if isinstance(module, TwoLayerNet)}
+    for name, module in modules.items():
+        if name not in seen and not isinstance(module, nn.Linear | nn.Conv2d):
+            raise ValueError(f"name: got {name!r}, a {type(module).__name__}, expected a linear layer or a convolution")
+    hooked = [(name, module) for name, module in modules.items() if name not in seen]
+    handles = [module.register_forward_pre_hook(_keep_in(seen, name)) for name, module in hooked]
     try:
-        with evaluated(net):
-            net(x)
+        if handles:
+            with evaluated(net):
+                net(x)
     finally:
-        handle.remove()
-    if not seen:
-        raise ValueError(f"name: got {name!r}, expected a layer that is called for x")
+        for handle in handles:
+            handle.remove()
+    for name, module in hooked:
+        if name not in seen:
+            raise ValueError(f"name: got {name!r}, expected a layer that is called for x")
+        seen[name] = _rows(module, seen[name])
+    return seen
+
+
+def _keep_in(seen: dict[str, Tensor], name: str) -> Callable[[nn.Module, tuple], None]:
+    """A hook that keeps what a module is given, at its first call."""
+
+    def keep(module: nn.Module, args: tuple) -> None:
+        seen.setdefault(name, args[0])
+
+    return keep
+
+
+def _rows(module: nn.Module, entered: Tensor) -> Tensor:
+    """One row for each sample: the mean over its patches or words."""
     if isinstance(module, nn.Linear):
-        return seen[0].reshape(len(x), -1, module.in_features).mean(1)
+        return entered.reshape(len(entered), -1, module.in_features).mean(1)
     how = {k: getattr(module, k) for k in ("kernel_size", "dilation", "padding", "stride")}
-    return functional.unfold(seen[0], **how).mean(2)
+    return functional.unfold(entered, **how).mean(2)
 
 
 def class_directions(x: Tensor, y: Tensor) -> Tensor:
@@ -113,16 +140,18 @@ def measure(run: Run, data: Dataset) -> pd.DataFrame:
     ValueError, TypeError : a network with a layer of another kind, data that do not fit it.
     """
     before, after = spectra.weight_matrices(run.before), spectra.weight_matrices(run.after)
+    entered = [_entering(net, data.x, list(before)) for net in (run.before, run.after)]
     rows = {}
     for name, start in before.items():
         scale = 1 / float(start.double().square().mean().sqrt())
         old, new = start.double() * scale, after[name].double() * scale
         values, overlaps = [], []
-        for net, matrix in ((run.before, old), (run.after, new)):
-            _, spectrum, right = torch.linalg.svd(matrix, full_matrices=False)
+        for x, matrix in zip(entered, (old, new), strict=True):
+            directions = _class_directions(x[name], data.y)
+            spectrum, right = _leading(matrix, 0 if directions is None else directions.shape[1])
             values.append(spectrum / math.sqrt(len(matrix)))
-            overlaps.append(_class_overlap(right.T, entering(net, data.x, name), data.y))
-        strength = float(torch.linalg.matrix_norm(new - old, 2)) / threshold(old)
+            overlaps.append(math.nan if directions is None else spectra.overlap(right, directions))
+        strength = math.sqrt(float(torch.linalg.eigvalsh(_smaller_gram(new - old))[-1].clamp_min(0))) / threshold(old)
         row = {"top_start": float(values[0][0]), "top": float(values[1][0]), "strength": strength}
         described = verdicts.describe(values[0], values[1], (len(start), start.shape[1]))
         row |= {quantity: described[quantity] for quantity in ("outliers", "bulk_drift", "alpha", "misfit", "reach")}
@@ -130,9 +159,28 @@ def measure(run: Run, data: Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def _class_overlap(vectors: Tensor, x: Tensor, y: Tensor) -> float:
+def _class_directions(x: Tensor, y: Tensor) -> Tensor | None:
+    """None where there are more classes than the layer can tell apart, as where a network has died."""
     try:
-        directions = class_directions(x, y)
-    except ValueError:  # more classes than the layer can tell apart, as where a network has died
-        return math.nan
-    return spectra.overlap(vectors[:, : directions.shape[1]], directions)
+        return class_directions(x, y)
+    except ValueError:
+        return None
+
+
+def _smaller_gram(matrix: Tensor) -> Tensor:
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    return gram(tall)
+
+
+def _leading(matrix: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """All singular values, and the k leading right singular vectors as columns, fewer where there are fewer.
+
+    From the smaller Gram matrix, unless the smallest value would suffer from the square.
+    """
+    squares, vectors = torch.linalg.eigh(_smaller_gram(matrix))
+    if float(squares[0]) > 1e-8 * float(squares[-1]):
+        values, near = squares.flip(0).sqrt(), vectors.flip(1)[:, :k]
+        wide = matrix.shape[0] < matrix.shape[1]
+        return values, matrix.T @ near / values[:k] if wide else near
+    _, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    return values, right[:k].T

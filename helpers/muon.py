@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from . import _checks
+from ._leading import gram
 
 _POLYNOMIAL = (3.4445, -4.7750, 2.0315)  # a x + b x^3 + c x^5 on the singular values
 _ITERATIONS = 5
@@ -63,6 +64,6 @@ def orthogonalized(matrix: Tensor) -> Tensor:
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     wide = wide / wide.norm().clamp_min(1e-7)
     for _ in range(_ITERATIONS):
-        gram = wide @ wide.T
-        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
+        square = gram(wide.T)
+        wide = torch.addmm(wide, gram(square).mul_(c).add_(square, alpha=b), wide, beta=a)
     return wide if matrix.shape[0] <= matrix.shape[1] else wide.T

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from . import _checks, _evaluation
 from ._evaluation import Forward, Inputs, rows
+from ._leading import gram
 from ._products import Blocks, Curvature, Function, Jacobian, operator
 from ._tangent import numbers, readouts
 from .data import Dataset
@@ -94,7 +95,7 @@ def conjugate_kernel_eigenvalues(
     Raises as `kernels.conjugate_kernel` does.
     """
     n, blocks = _features(net, x, layer, forward, memory=1)
-    companion = sum((features.T @ features).double() for _, features in blocks)
+    companion = torch.as_tensor(sum(gram(features).double() for _, features in blocks))
     values = torch.linalg.eigvalsh(companion).flip(0).clamp_min(0) / len(companion)
     return torch.cat([values, values.new_zeros(max(0, n - len(values)))])[:n]
 

@@ -18,6 +18,7 @@ from .training import Run
 RIDGES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
 
 _FAST = {"fused": True}  # Adam in one pass over the weights
+_ADAM = dict(optimizer="adam", lr=0.1, batch_size=50, **_FAST)
 
 # name -> arguments of `training.train`, for n = 2000, d = 1000, h = 1500 and a tanh network. None was tuned for its
 # test error. Muon orthogonalizes matrices only, so it trains the first layer alone.
@@ -27,8 +28,8 @@ TRAININGS: Mapping[str, dict] = MappingProxyType(
         "SGD, small rate": dict(optimizer="sgd", lr=5.0, batch_size=20, epochs=15),
         "SGD, large rate": dict(optimizer="sgd", lr=120.0, batch_size=100, epochs=25),
         "SGD, momentum": dict(optimizer="sgd", lr=12.0, batch_size=100, epochs=25, momentum=0.9),
-        "Adam": dict(optimizer="adam", lr=0.1, batch_size=50, epochs=60, **_FAST),
-        "Adam, stopped early": dict(optimizer="adam", lr=0.1, batch_size=50, epochs=8, **_FAST),
+        "Adam": dict(_ADAM, epochs=60),
+        "Adam, stopped early": dict(_ADAM, epochs=8),  # the same run
         "Adam, large epsilon": dict(optimizer="adam", lr=1.0, batch_size=50, epochs=20, eps=0.01, **_FAST),
         "RMSprop": dict(optimizer="rmsprop", lr=0.03, batch_size=50, epochs=15, foreach=True),
         "sign descent": dict(optimizer="adam", lr=0.03, batch_size=50, epochs=15, betas=(0.0, 0.0), **_FAST),
@@ -68,14 +69,22 @@ def cross_kernels(net: TwoLayerNet, a: Tensor, b: Tensor) -> tuple[Tensor, Tenso
 
     For a = b they are `kernels.conjugate_kernel` and `kernels.neural_tangent_kernel`.
     """
+    _check_two_layer(net)
+    return _cross(net, a, net.preactivations(a), b, net.preactivations(b))
+
+
+def _check_two_layer(net: object) -> None:
     if not isinstance(net, TwoLayerNet):
         raise TypeError(f"net: got {type(net).__name__}, expected a TwoLayerNet")
+
+
+def _cross(net: TwoLayerNet, a: Tensor, first: Tensor, b: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """`cross_kernels` of inputs whose preactivations are known."""
     h, d = net.weight.shape
-    first, second = net.preactivations(a), net.preactivations(b)
-    conjugate = net.activation(first) @ net.activation(second).T / h
-    slopes = [net.activation.derivative(z) * net.readout for z in (first, second)]
-    tangent = (slopes[0] @ slopes[1].T).mul_(a @ b.T).div_(h * d).add_(conjugate)
-    return conjugate, tangent
+    conjugate = (net.activation(first) @ net.activation(second).T).div_(h)
+    slopes = net.activation.derivative(first) * net.readout
+    tangent = slopes @ (net.activation.derivative(second) * net.readout).T
+    return conjugate, tangent.mul_(a @ b.T).div_(h * d).add_(conjugate)
 
 
 def ridge_r2(
@@ -106,12 +115,14 @@ def ridge_r2(
     new = torch.cat(
         [_checks.array("k_held_out", k_held_out, held, n), _checks.array("k_test", k_test, len(data.y_test), n)]
     )
-    k_train, new = k_train.double(), new.double()  # once, not for every ridge
-    predictions = {ridge: kernels.kernel_ridge(k_train, new, data.y, ridge) for ridge in ridges}
-    best = max(ridges, key=lambda ridge: r2(predictions[ridge][:held], y_held_out))
-    return r2(predictions[best][held:], data.y_test), best
+    k_train = _checks.array("k_train", k_train, n, n)
+    weights = kernels._ridge_weights(k_train, _checks.array("y", data.y, n), ridges)
+    predictions = (new.to(weights) @ weights).to(data.y)
+    best = max(range(len(ridges)), key=lambda i: r2(predictions[:held, i], y_held_out))
+    return r2(predictions[held:, best], data.y_test), ridges[best]
 
 
+@torch.no_grad()
 def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tensor]) -> dict[str, float]:
     """What ridge regression makes of a network's kernels, and how the tangent kernel is aligned.
 
@@ -119,8 +130,11 @@ def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tenso
     -------
     dict : ck_r2, ntk_r2 (test R2 by `ridge_r2`), kta (alignment of the tangent kernel with the training labels).
     """
+    _check_two_layer(net)
     sizes = [len(data.y), len(held_out[1]), len(data.y_test)]
-    both = cross_kernels(net, torch.cat([data.x, held_out[0], data.x_test]), data.x)
+    x = torch.cat([data.x, held_out[0], data.x_test])
+    z = net.preactivations(x)
+    both = _cross(net, x, z, data.x, z[: sizes[0]])
     conjugate, tangent = (
         ridge_r2(train, held, test, data, held_out[1])[0] for train, held, test in (k.split(sizes) for k in both)
     )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from . import _checks
 from ._checks import Array
-from ._leading import singular_triplets, top_triplet
+from ._leading import gram, singular_triplets, top_triplet
 from .tails import PowerLaw, fit_power_law
 from .weights import convolution_singular_values, weight_gradients, weight_matrices
 
@@ -63,7 +63,7 @@ def singular_values(weight: Array) -> Tensor:
     matrix = _checks.array("weight", weight, None, None).double()
     tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
     scale = tall.abs().max().clamp_min(1e-300)  # so that no square overflows
-    squares = torch.linalg.eigvalsh((tall / scale).T @ (tall / scale))
+    squares = torch.linalg.eigvalsh(gram(tall / scale))
     if float(squares[0]) > 1e-8 * float(squares[-1]):
         return squares.flip(0).sqrt() * scale
     return torch.linalg.svdvals(matrix)

@@ -12,7 +12,7 @@ import torch
 from notebook_cache import cached_outputs, open_cache
 from project import ROOT
 
-from benchmarks import environments, growth, kernels, limits, models, optimizers, record, tails, timing
+from benchmarks import book, environments, growth, kernels, limits, models, optimizers, record, tails, timing
 from benchmarks.__main__ import cases
 from benchmarks.case import COLUMNS, Case, relative
 from helpers import networks
@@ -166,6 +166,8 @@ def test_the_sizes_of_growth_are_in_proportion():
 def test_the_record_has_every_row_of_the_code():
     rows = record.read()
     assert list(rows.columns) == list(COLUMNS)
+    assert rows.name.iloc[-1] == book.NAME
+    rows = rows.iloc[:-1]
     found = [tuple(row) for row in rows[KEY].itertuples(index=False)]
     assert found == [tuple(getattr(case, key) for key in KEY) for case in cases()]
     assert rows.goal.fillna(0).tolist() == [case.goal or 0 for case in cases()]
@@ -175,6 +177,8 @@ def test_ratios_are_positive_and_gaps_are_explained():
     for row in record.read().itertuples():
         if math.isnan(row.ratio):
             assert row.note.startswith("not measured: ")
+        elif row.name == book.NAME:
+            assert row.ratio > 0
         else:
             assert 0 < row.low <= row.ratio <= row.high
 
@@ -216,3 +220,16 @@ def test_page_shows_every_row():
     for row in record.read().itertuples():
         assert f">{row.name}</th>" in shown
     assert shown.count("<tr>") >= sum(case.group != "growth" for case in cases())
+
+
+def test_the_whole_book_is_the_sum_of_its_chapters(monkeypatch):
+    sys.path.insert(0, str(ROOT / "book" / "_ext"))
+    import execute
+    import kept
+
+    monkeypatch.setattr(execute, "key_of", lambda path: path.stem)
+    monkeypatch.setattr(kept, "load", lambda name: kept.Execution([], 1.0, 0.0 if name == "benchmarks" else 7.0, 1, ""))
+    chapters = len(list((ROOT / "book").glob("*.ipynb"))) - 1
+    assert book.row()["ratio"] == 7.0 * chapters and not book.row()["note"]
+    monkeypatch.setattr(kept, "load", lambda name: None)
+    assert book.row()["ratio"] is None and "make book" in book.row()["note"]

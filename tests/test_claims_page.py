@@ -99,8 +99,9 @@ def test_a_bar_in_a_name_does_not_end_its_cell():
 
 
 def test_cost_is_rounded():
-    assert cost({"seconds": 280.4, "peak_memory": 2_345_678_901}) == "4.7 minutes, 2.3 GB of memory at most"
-    assert cost({"seconds": 12.3, "peak_memory": 400_000_000}) == "12 seconds, 0.4 GB of memory at most"
+    long, short = ({"seconds": s, "products": s / 0.1, "peak_memory": 2_345_678_901} for s in (280.4, 12.3))
+    assert cost(long) == "4.7 minutes, the cost of 2,804 products, 2.3 GB of memory at most"
+    assert cost(short).startswith("12 seconds, the cost of 123 products")
 
 
 def test_versions_that_differ_from_the_pin_say_so():

@@ -187,7 +187,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "cache" / "chapters"
 
 
-RUN = Execution([[{"output_type": "stream", "name": "stdout", "text": "0.1234"}]], 1.5, 10, "2 cores")
+RUN = Execution([[{"output_type": "stream", "name": "stdout", "text": "0.1234"}]], 1.5, 20.0, 10, "2 cores")
 
 
 def test_what_is_kept_comes_back(folder):
@@ -323,4 +323,4 @@ def test_helpers_of_another_clone_are_refused(clone, first):
 def test_records_are_plain_json_behind_a_digest(first):
     for path in (first / "kept" / "chapters").iterdir():
         record = json.loads(path.read_text().split("\n", 1)[1])
-        assert path.stem == record["key"] and record["machine"] and record["seconds"] > 0
+        assert path.stem == record["key"] and record["machine"] and record["seconds"] > 0 and record["products"] > 0

@@ -51,10 +51,10 @@ def parameter_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNo
 
 
 def cost(record: dict) -> str:
-    """Time and memory of a run, rounded."""
-    seconds = record["seconds"]
+    """Time, cost and memory of a run, rounded."""
+    seconds, memory = record["seconds"], record["peak_memory"] / 1e9
     time = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
-    return f"{time}, {record['peak_memory'] / 1e9:.1f} GB of memory at most"
+    return f"{time}, the cost of {record['products']:,.0f} products, {memory:.1f} GB of memory at most"
 
 
 def read_pins(requirements: str) -> dict[str, str]:

@@ -72,10 +72,11 @@ def bring_up_to_date(fresh: bool, report: Callable[[str], None]) -> int:
         else:
             report(f"{path.stem}: unchanged")
 
+    product = product_seconds() if pending else 1.0
     pending.sort(key=lambda path: path.stat().st_size, reverse=True)  # short ones fill the gaps at the end
     timeout = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]["timeout"]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        runs = {pool.submit(keyed, path, timeout): path for path in pending}
+        runs = {pool.submit(keyed, path, timeout, product): path for path in pending}
         for run in as_completed(runs):
             path = runs[run]
             try:
@@ -112,17 +113,36 @@ def reuse(cache: JupyterCacheBase, path: Path) -> bool:
     return not (here is elsewhere is None)
 
 
-def keyed(path: Path, timeout: int) -> tuple[str, Execution]:
+def product_seconds() -> float:
+    """Time of a core for one product of float32 matrices, 2000 x 1000 x 1500: the unit in which machines compare."""
+    code = """
+import time, torch
+torch.set_num_threads(1)
+a, b, times = torch.randn(2000, 1000), torch.randn(1000, 1500), []
+for _ in range(10):
+    start = time.process_time()
+    a @ b
+    times.append(time.process_time() - start)
+print(sorted(times)[5])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def keyed(path: Path, timeout: int, product: float) -> tuple[str, Execution]:
     """Run it; the key that its outputs belong to."""
     key = key_of(path)
-    execution = execute(path, timeout)
+    execution = execute(path, timeout, product)
     if key_of(path) != key:
         raise ExecutionFailed("Its code changed while it ran: run it again.")
     return key, execution
 
 
-def execute(path: Path, timeout: int) -> Execution:
-    """Run a copy in an empty folder, where it finds `helpers` only if that is installed."""
+def execute(path: Path, timeout: int, product: float = 1.0) -> Execution:
+    """Run a copy in an empty folder, where it finds `helpers` only if that is installed.
+
+    `product` is the unit of its cost, as `product_seconds` gives it.
+    """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
         copy = Path(shutil.copy(path, folder))
         start = time.perf_counter()
@@ -136,7 +156,7 @@ def execute(path: Path, timeout: int) -> Execution:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        returncode, peak_memory = wait(process)
+        returncode, core_seconds, peak_memory = wait(process)
         seconds = time.perf_counter() - start
         notebook = read_notebook(copy)
         log.seek(0)
@@ -144,14 +164,15 @@ def execute(path: Path, timeout: int) -> Execution:
     if problem := output or written_to_stderr(notebook):
         raise ExecutionFailed(problem)
     outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
-    return Execution(outputs, seconds, peak_memory, _machine.in_words())
+    return Execution(outputs, seconds, core_seconds / product, peak_memory, _machine.in_words())
 
 
-def wait(process: subprocess.Popen) -> tuple[int, int]:
-    """Exit status, and the most memory that the process or one of its children held, in bytes."""
+def wait(process: subprocess.Popen) -> tuple[int, float, int]:
+    """Exit status; time of a core, and the most memory that the process or one of its children held, in bytes."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    core_seconds = usage.ru_utime + usage.ru_stime
+    return process.returncode, core_seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def written_to_stderr(notebook: nbformat.NotebookNode) -> str:

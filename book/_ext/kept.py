@@ -26,7 +26,8 @@ class Execution:
     """One run of a chapter."""
 
     outputs: list[list[dict]]  # of each code cell
-    seconds: float
+    seconds: float  # on the clock
+    products: float  # time of a core, over that of one product of float32 matrices; see `execute.product_seconds`
     peak_memory: int  # bytes, of its largest process
     machine: str  # in words
 

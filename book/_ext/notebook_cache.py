@@ -55,13 +55,13 @@ def handed_over(cache: JupyterCacheBase, path: Path, key: str) -> Execution | No
     record = execution_record(cache, path)
     if record is None:
         return None
-    execution = None
+    execution, facts = None, ("seconds", "products", "peak_memory", "machine")
     with contextlib.suppress(KeyError, nbformat.reader.NotJSONError, nbformat.ValidationError):
         notebook = cache.get_cache_bundle(_match(cache, path).pk).nb
         outputs = [cell.get("outputs", []) for cell in notebook.cells if cell.cell_type == "code"]
         whole = digest(json.dumps(outputs, sort_keys=True).encode()) == record["shown"]
         if whole and record["key"] == key:
-            execution = Execution(outputs, *(record[name] for name in ("seconds", "peak_memory", "machine")))
+            execution = Execution(outputs, *map(record.get, facts))
     if execution is None:
         with contextlib.suppress(KeyError):
             cache.remove_cache(_match(cache, path).pk)
