@@ -13,6 +13,9 @@ from project import BUILD, ROOT
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import chromium
 
+# Whatever a page asks of another machine fails at once.
+ALONE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+
 torch.manual_seed(0)  # for networks that are made while the tests are collected
 
 
@@ -48,6 +51,29 @@ def browser():
     if executable is None:
         pytest.fail(f"No browser: install one of {', '.join(chromium.NAMES)}.", pytrace=False)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=chromium.ARGUMENTS)
+        started = playwright.chromium.launch(executable_path=executable, args=[*chromium.ARGUMENTS, ALONE])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def tab(browser):
+    """The one tab that most tests share: to open another takes Chromium longer than to show a page in it."""
+    return browser.new_page()
+
+
+def cleared(tab):
+    """The tab as if it were new: an empty page on a desk, in light, that moves nothing, with nothing remembered."""
+    tab.evaluate("() => { if (location.protocol !== 'about:') { localStorage.clear(); sessionStorage.clear(); } }")
+    tab.goto("about:blank")
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    # A color that still changes would be measured as one of low contrast.
+    tab.emulate_media(media="screen", color_scheme="light", reduced_motion="reduce")
+    tab.mouse.move(0, 0)
+    return tab
+
+
+@pytest.fixture
+def page(tab):
+    """An empty page."""
+    return cleared(tab)

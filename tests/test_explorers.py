@@ -3,30 +3,33 @@
 import re
 
 import pytest
+from conftest import cleared
 from project import ROOT
 
 CALL = re.compile(r"^ *interactive\.(explorer|evolution|phase_diagram|tail_explorer)\(", re.MULTILINE)
 PAGES = {path.stem: CALL.findall(path.read_text()) for path in sorted((ROOT / "book").glob("*.md"))}
 PAGES = {name: calls for name, calls in PAGES.items() if calls}
 
-on_every_page = pytest.mark.parametrize("name", PAGES)
+on_every_page = pytest.mark.parametrize("name", PAGES, scope="module")
+
+
+@pytest.fixture(scope="module")
+def page(tab, site, name):
+    """The page, opened once for all tests; each leaves its figures in some state, in which the next one finds them."""
+    cleared(tab).goto(f"{site}/book/{name}.html")
+    return tab
+
+
+@pytest.fixture(scope="module")
+def still_tab(browser):
+    with browser.new_context(java_script_enabled=False) as context:
+        yield context.new_page()
 
 
 @pytest.fixture
-def page(browser, site, name):
-    page = browser.new_page()
-    page.goto(f"{site}/book/{name}.html")
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def still_page(browser, site, name):
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(f"{site}/book/{name}.html")
-    yield page
-    context.close()
+def still_page(still_tab, site, name):
+    still_tab.goto(f"{site}/book/{name}.html")
+    return still_tab
 
 
 def explorers(page):
@@ -79,7 +82,7 @@ def test_every_note_is_also_in_the_table(page, name):
             assert set(notes(explorer)) <= set(cells)
 
 
-@pytest.mark.parametrize("name", [name for name, calls in PAGES.items() if "phase_diagram" in calls])
+@pytest.mark.parametrize("name", [n for n, calls in PAGES.items() if "phase_diagram" in calls], scope="module")
 def test_a_pointer_on_the_phase_diagram_shows_the_spectrum_there(page, name):
     explorer = page.locator(".explorer", has=page.locator("[data-state]"))
     fields = explorer.locator("[data-state]")
@@ -116,24 +119,8 @@ def test_still_picture_and_table_without_javascript(still_page, name):
 @on_every_page
 def test_on_paper_the_state_stays_and_the_handles_go(page, name):
     page.emulate_media(media="print")
-    for explorer in explorers(page):
-        assert not any(handle.is_visible() for handle in explorer.locator("input").all())
-        assert all(part.is_visible() for part in explorer.locator("svg, .note, label").all())
-
-
-@on_every_page
-def test_page_stays_on_a_phone_and_on_white(browser, site, name):
-    with browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark") as context:
-        page = context.new_page()
-        page.goto(f"{site}/book/{name}.html")
-        for explorer in explorers(page):
-            assert explorer.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"
-            card = explorer.bounding_box()
-            for part in explorer.locator("svg, input, select, output:visible").all():
-                box, kind = part.bounding_box(), part.evaluate("e => e.localName")
-                assert 0 <= card["x"] <= box["x"]
-                assert box["x"] + box["width"] <= card["x"] + card["width"] <= 390
-                if kind == "svg":  # its text is 15 of its units
-                    assert 15 * box["width"] / float(part.get_attribute("viewBox").split()[2]) > 8
-                elif kind != "output":
-                    assert box["height"] >= 24
+    handles = [handle.is_visible() for explorer in explorers(page) for handle in explorer.locator("input").all()]
+    parts = [part.is_visible() for explorer in explorers(page) for part in explorer.locator("svg, .note, label").all()]
+    page.emulate_media(media="screen")
+    assert handles and not any(handles)
+    assert parts and all(parts)

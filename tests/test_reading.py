@@ -12,14 +12,6 @@ OWNER, NAME = CONFIG["repository"]["url"].split("/")[-2:]
 ADDRESS = f"https://{OWNER}.github.io/{NAME}/"
 
 
-@pytest.fixture
-def page(browser, site):
-    """An empty page from which nothing outside of the built pages can be reached."""
-    with browser.new_context() as context:
-        context.route(lambda url: not url.startswith(site), lambda route: route.abort())
-        yield context.new_page()
-
-
 class Head(HTMLParser):
     """The meta tags and the links of a page's head."""
 

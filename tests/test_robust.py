@@ -142,12 +142,14 @@ def isolated(*command):
     return [*wall, *command] if allowed else list(command)
 
 
-@pytest.mark.weekly
-def test_everything_works_without_network_and_home(tmp_path):
+@pytest.mark.parametrize("apart", [False, pytest.param(True, marks=pytest.mark.weekly)])
+def test_everything_works_without_network_and_home(tmp_path, apart):
+    """No Python code asks for one; in a network of its own, no other code either."""
     (tmp_path / "alone.py").write_text("\n".join(line.removeprefix("    ") for line in ALONE.splitlines()))
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR", "HF_HOME", "SCIKIT_LEARN_DATA"), NOWHERE)
     environment = os.environ | nowhere | {"MPLBACKEND": "agg", "PYTHONPATH": str(ROOT)}
-    command = isolated(sys.executable, "alone.py")
+    command = [sys.executable, "alone.py"]
+    command = isolated(*command) if apart else command
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "(100, 784) 100 (2, 384) [2, 4]\n"

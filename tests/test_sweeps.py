@@ -1,6 +1,7 @@
 """Sweeps against plain loops; what is kept on disk, what a change starts anew, what failures and kills leave behind."""
 
 import contextlib
+import errno
 import inspect
 import json
 import math
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,6 +195,27 @@ def test_a_damaged_file_is_computed_again(counted, tmp_path, damage):
     sound, damaged = file.read_bytes(), damage(file.read_text())
     file.write_bytes(damaged if isinstance(damaged, bytes) else damaged.encode())
     assert sweeps.sweep(function, **arguments).equals(first) and calls() == 2 and file.read_bytes() == sound
+
+
+@pytest.mark.parametrize("step", ["write_text", "replace"])
+def test_a_disk_that_takes_no_more_loses_no_point(tmp_path, monkeypatch, step):
+    """Here the call says so; `test_robust` has the system refuse."""
+
+    def square(x, seed):
+        return x**2
+
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    sweeps.sweep(square, {"x": range(3)}, seeds=[0], jobs=1, cache=tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    expected = "^cache: 2 points could not be kept in .*No space left"
+    with monkeypatch.context() as full, pytest.warns(RuntimeWarning, match=expected) as seen:
+        full.setattr(Path, step, refuse)
+        frame = sweeps.sweep(square, {"x": range(5)}, seeds=[0], jobs=1, cache=tmp_path)
+    assert len(seen) == 1 and frame["value"].tolist() == [0, 1, 4, 9, 16]
+    assert sorted(tmp_path.rglob("*")) == before
+    assert sweeps.sweep(square, {"x": range(5)}, seeds=[0], jobs=1, cache=tmp_path).equals(frame)
 
 
 def test_a_builtin_without_a_signature_may_be_given():
