@@ -10,8 +10,8 @@ RUN = """async (options) => {
   const nodes = (rule) => rule.nodes.map((node) => [node.html, node.failureSummary]);
   return found.violations.map((rule) => ({id: rule.id, help: rule.help, where: nodes(rule)}));
 }"""
-# Axe looks at the contrast of every word of code, cell and paragraph, and most have the colors of one before them: they,
-# and all around them, have the same classes, color and ground.
+# Axe looks at the contrast of every word of code, cell and paragraph, and most have the colors of one before them: they
+# and all around them have the same classes, color and ground.
 ONE_OF_EACH_KIND = """() => {
   const numbers = new Map(), paths = new Map(), known = new Set(), needed = new Set();
   const number = (text) => numbers.get(text) ?? numbers.set(text, numbers.size).get(text);
