@@ -112,7 +112,8 @@ def test_still_picture_and_table_without_javascript(still_page, name):
         assert "stands still" in explorer.inner_text()
         explorer.locator("summary").click()
         rows = explorer.locator("tbody tr")
-        assert rows.first.is_visible() and rows.count() >= 8
+        states = 1 + int(explorer.locator("input[type=range]").first.get_attribute("max"))
+        assert rows.first.is_visible() and rows.count() >= min(8, states) > 1
         assert set(notes(explorer)) <= set(explorer.locator("td").all_text_contents())
 
 
