@@ -3,22 +3,19 @@
 `python -m benchmarks.book` renews this row alone, without measuring the others again.
 """
 
-import sys
 from typing import Any
+
+import kept
+from execute import key_of
 
 from . import record
 from .case import COLUMNS
 
-ROOT = record.PAGE.parents[1]
 NAME = "whole book"
 
 
 def row() -> dict[str, Any]:
     """The sum over all chapters; without a ratio where one of them was not executed as it is now."""
-    sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    import kept
-    from execute import key_of
-
     executions = {path.stem: kept.load(key_of(path)) for path in sorted(record.PAGE.parent.glob("*.ipynb"))}
     executions.pop(record.PAGE.stem)  # it shows this row, and would have to be executed to know itself
     sides = {"numerator": "helpers", "denominator": "one product"}

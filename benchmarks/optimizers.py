@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from helpers.muon import Muon
+from helpers.training import Muon
 
 from .case import Case, relative
 from .limits import D, H

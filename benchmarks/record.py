@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-
-from helpers import _machine
+from machine import in_words
 
 from .case import COLUMNS
 
@@ -22,7 +21,7 @@ CELL = re.compile(r'(?<=\nmachine = )"[^"\n]*"\nrecord = """\\\n.*?"""', re.DOTA
 def machine(threads: int) -> str:
     """This machine and what the run used of it, in words."""
     used = f"{threads} thread{'s' * (threads != 1)} with {torch.backends.cpu.get_cpu_capability()}"
-    return f"{_machine.in_words()}; {used}, Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{in_words()}; {used}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
 def text(rows: Iterable[dict[str, object]]) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import kept
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,7 @@ from benchmarks import book, environments, growth, kernels, limits, models, opti
 from benchmarks.__main__ import cases
 from benchmarks.case import COLUMNS, Case, relative
 from helpers import networks
-from helpers.muon import Muon
+from helpers.training import Muon
 
 KEY = ["group", "name", "n", "numerator", "denominator"]
 
@@ -223,11 +224,7 @@ def test_page_shows_every_row():
 
 
 def test_the_whole_book_is_the_sum_of_its_chapters(monkeypatch):
-    sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    import execute
-    import kept
-
-    monkeypatch.setattr(execute, "key_of", lambda path: path.stem)
+    monkeypatch.setattr(book, "key_of", lambda path: path.stem)
     monkeypatch.setattr(kept, "load", lambda name: kept.Execution([], 1.0, 0.0 if name == "benchmarks" else 7.0, 1, ""))
     chapters = len(list((ROOT / "book").glob("*.ipynb"))) - 1
     assert book.row()["ratio"] == 7.0 * chapters and not book.row()["note"]

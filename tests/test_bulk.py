@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers import spectra
-from helpers.bulk import fit_marchenko_pastur
+from helpers.spectra import fit_marchenko_pastur
 
 
 def gaussian(*shape, seed=0):

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from helpers import callbacks, spectra
-from helpers.monitor import SpectralMonitor
+from helpers import spectra
+from helpers.monitor import SpectralMonitor, callbacks
 
 X = torch.randn(96, 30, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0).long()

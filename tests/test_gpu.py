@@ -6,22 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import (
-    bulk,
-    data,
-    kernels,
-    lanczos,
-    laws,
-    monitor,
-    muon,
-    networks,
-    operators,
-    regimes,
-    spectra,
-    tails,
-    training,
-    verdicts,
-)
+from helpers import data, kernels, lanczos, laws, measure, monitor, networks, operators, spectra, training
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no graphics card")
 
@@ -56,7 +41,7 @@ ON_THE_CARD = {  # name -> what is computed from a network and its data; it stay
     "eigenvalues": lambda net, d: spectra.eigenvalues(d.x @ d.x.T),
     "a few singular values": lambda net, d: spectra.singular_triplets(net.weight, 3)[1],
     "eigenvalues of the conjugate kernel": lambda net, d: operators.conjugate_kernel_eigenvalues(net, d.x),
-    "cross kernels": lambda net, d: torch.cat(regimes.cross_kernels(net, d.x, d.x_test)),
+    "cross kernels": lambda net, d: torch.cat(kernels.cross_kernels(net, d.x, d.x_test)),
 }
 ON_THE_PROCESSOR = {  # name -> what comes back as numbers or arrays
     "conjugate kernel, product": lambda net, d: products(operators.conjugate_kernel_operator(net, d.x)),
@@ -66,13 +51,13 @@ ON_THE_PROCESSOR = {  # name -> what comes back as numbers or arrays
     "Lanczos": lambda net, d: lanczos.top_eigenvalues(operators.conjugate_kernel_operator(net, d.x), 3).values,
     "alignment": lambda net, d: kernels.alignment(kernels.conjugate_kernel(net, d.x), d.y),
     "overlap": lambda net, d: spectra.overlap(net.weight[:3].T, d.directions),
-    "power law": lambda net, d: tails.fit_power_law(spectra.singular_values(net.weight) ** 2).alpha,
-    "edge of the bulk": lambda net, d: bulk.fit_marchenko_pastur(spectra.singular_values(net.weight), (50, 30)).edge,
+    "power law": lambda net, d: spectra.fit_power_law(spectra.singular_values(net.weight) ** 2).alpha,
+    "edge of the bulk": lambda net, d: spectra.fit_marchenko_pastur(spectra.singular_values(net.weight), (50, 30)).edge,
     "law": lambda net, d: laws.marchenko_pastur(30 / 50).distance(spectra.eigenvalues(net.weight.T @ net.weight / 50)),
     "description": lambda net, d: list(
-        verdicts.describe(*(spectra.singular_values(w) for w in (net.weight, net.weight + 1)), (50, 30)).values()
+        spectra.describe(*(spectra.singular_values(w) for w in (net.weight, net.weight + 1)), (50, 30)).values()
     ),
-    "baselines": lambda net, d: list(regimes.kernel_scores(net, *regimes.hold_out(d, 20)).values()),
+    "baselines": lambda net, d: list(kernels.kernel_scores(net, *data.hold_out(d, 20)).values()),
 }
 
 
@@ -91,10 +76,10 @@ def test_numbers_of_the_card(here, there, name):
     np.testing.assert_allclose(compute(*there), compute(*here), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", muon.Muon])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", training.Muon])
 def test_training(here, optimizer):
     net, problem = here
-    options = dict(lr=0.05, batch_size=10, epochs=3, train_readout=optimizer is not muon.Muon)
+    options = dict(lr=0.05, batch_size=10, epochs=3, train_readout=optimizer is not training.Muon)
     one, other = (training.train(net, problem, optimizer, **options, device=device) for device in (None, "cuda"))
     assert one.after.weight.device == other.after.weight.device
     torch.testing.assert_close(other.after.weight, one.after.weight, rtol=0, atol=1e-8)
@@ -106,7 +91,7 @@ def test_network_and_data_that_live_on_the_card(here, there):
     one, other = training.train(*here, **options), training.train(*there, **options)
     assert other.after.weight.device.type == "cuda"
     torch.testing.assert_close(other.after.weight.cpu(), one.after.weight, rtol=0, atol=1e-8)
-    assert regimes.measure(other, there[1]) == pytest.approx(regimes.measure(one, here[1]), rel=1e-5, nan_ok=True)
+    assert measure.network(other, there[1]) == pytest.approx(measure.network(one, here[1]), rel=1e-5, nan_ok=True)
 
 
 def test_monitor(here, there):

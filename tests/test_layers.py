@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import data, layers, networks, spectra, training
+from helpers import data, measure, networks, spectra, training
 
 
 def images(n=60, size=8, classes=3, seed=0):
@@ -29,15 +29,15 @@ def run():
 
 def test_what_enters_a_linear_layer_are_the_features_before_it():
     net, x = networks.mlp(40, 3, width=30, depth=2), torch.randn(7, 40, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(layers.entering(net, x, "hidden1.weight"), x)
-    torch.testing.assert_close(layers.entering(net, x, "hidden2.weight"), net[:2](x))
-    torch.testing.assert_close(layers.entering(net, x, "readout.weight"), net[:4](x))
+    assert torch.equal(measure.entering(net, x, "hidden1.weight"), x)
+    torch.testing.assert_close(measure.entering(net, x, "hidden2.weight"), net[:2](x))
+    torch.testing.assert_close(measure.entering(net, x, "readout.weight"), net[:4](x))
 
 
 def test_what_enters_a_convolution_is_its_mean_patch():
     problem = images()
     net = networks.convolutional(problem.x.shape[1:], 3, channels=(4, 5), kernel_size=3)
-    patches = layers.entering(net, problem.x, "convolution2.weight")
+    patches = measure.entering(net, problem.x, "convolution2.weight")
     weight = spectra.weight_matrices(net)["convolution2.weight"]
     assert patches.shape == (len(problem.x), weight.shape[1])
     mean_output = net[:3](problem.x).flatten(2).mean(2)  # convolution is linear: the mean patch gives the mean output
@@ -46,15 +46,15 @@ def test_what_enters_a_convolution_is_its_mean_patch():
 
 def test_a_two_layer_network_sees_its_inputs():
     x = torch.ones(3, 5)
-    assert torch.equal(layers.entering(networks.TwoLayerNet(5, 7), x, "weight"), x)
+    assert torch.equal(measure.entering(networks.TwoLayerNet(5, 7), x, "weight"), x)
 
 
 def test_layers_that_are_not_there_are_refused():
     net = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 1))
     with pytest.raises(ValueError, match=r"^name"):
-        layers.entering(net, torch.ones(3, 2, dtype=torch.long), "7.weight")
+        measure.entering(net, torch.ones(3, 2, dtype=torch.long), "7.weight")
     with pytest.raises(ValueError, match=r"^name.*Embedding"):
-        layers.entering(net, torch.ones(3, 2, dtype=torch.long), "0.weight")
+        measure.entering(net, torch.ones(3, 2, dtype=torch.long), "0.weight")
 
 
 def test_class_directions_span_the_planted_means():
@@ -62,7 +62,7 @@ def test_class_directions_span_the_planted_means():
     basis = torch.linalg.qr(torch.randn(20, 2, generator=generator, dtype=torch.float64)).Q
     means = torch.tensor([[3.0, 0], [-3, 0], [0, 1]], dtype=torch.float64) @ basis.T
     classes = torch.arange(30) % 3
-    found = layers.class_directions(means[classes], data.one_hot(classes, 3))
+    found = measure.class_directions(means[classes], data.one_hot(classes, 3))
     assert found.shape == (20, 2)
     torch.testing.assert_close(found.T @ found, torch.eye(2, dtype=torch.float64))
     assert spectra.overlap(found[:, 0], basis[:, 0]) == pytest.approx(1)
@@ -71,7 +71,7 @@ def test_class_directions_span_the_planted_means():
 
 def test_two_classes_by_their_sign():
     x = torch.tensor([[1.0, 5], [-1, 5], [1, 5], [-1, 5]])
-    found = layers.class_directions(x, x[:, 0])
+    found = measure.class_directions(x, x[:, 0])
     torch.testing.assert_close(found[:, 0].abs(), torch.tensor([1.0, 0], dtype=torch.float64))
 
 
@@ -85,12 +85,12 @@ def test_two_classes_by_their_sign():
 )
 def test_classes_without_directions_are_refused(name, x, y):
     with pytest.raises(ValueError, match=f"^{name}"):
-        layers.class_directions(x, y)
+        measure.class_directions(x, y)
 
 
 def test_measure_is_what_the_parts_say(run):
     run, problem = run
-    table = layers.measure(run, problem)
+    table = measure.layers(run, problem)
     assert list(table.index) == list(spectra.weight_matrices(run.before))
     row = table.loc["hidden2.weight"]
     unit = float(run.before.hidden2.weight.detach().double().square().mean().sqrt())
@@ -106,13 +106,13 @@ def test_measure_is_what_the_parts_say(run):
 def test_a_planted_spike_is_measured(run):
     run, problem = run
     after = networks.mlp(40, 3, width=30, depth=2)
-    directions = layers.class_directions(problem.x, problem.y)
+    directions = measure.class_directions(problem.x, problem.y)
     with torch.no_grad():
         left = torch.ones(30) / math.sqrt(30)
         for strength, direction in zip((5.0, 4.0), directions.T.float(), strict=True):
             after.hidden1.weight.add_(strength * torch.outer(left, direction))
             left = left * torch.tensor([1.0, -1] * 15)  # orthogonal to the first
-    row = layers.measure(training.Run(run.before, after, run.history), problem).loc["hidden1.weight"]
+    row = measure.layers(training.Run(run.before, after, run.history), problem).loc["hidden1.weight"]
     assert row["outliers"] == 2
     assert row["overlap"] > 0.9 > 0.5 > row["overlap_start"]
     assert row["strength"] > 3
@@ -131,7 +131,7 @@ class Unused(nn.Module):
 
 def test_a_layer_that_is_not_called_is_refused():
     with pytest.raises(ValueError, match=r"^name: got 'idle.weight', expected a layer that is called"):
-        layers.entering(Unused(), torch.ones(4, 3), "idle.weight")
+        measure.entering(Unused(), torch.ones(4, 3), "idle.weight")
 
 
 def test_a_layer_whose_bulk_has_left_is_all_outliers():
@@ -140,7 +140,7 @@ def test_a_layer_whose_bulk_has_left_is_all_outliers():
     before, after = (nn.Sequential(nn.Linear(30, 30, bias=False)) for _ in range(2))
     with torch.no_grad():
         after[0].weight.copy_(1e6 * before[0].weight)
-    row = layers.measure(training.Run(before, after, None), dataset).loc["0.weight"]
+    row = measure.layers(training.Run(before, after, None), dataset).loc["0.weight"]
     assert row["outliers"] == 30 and math.isnan(row["bulk_drift"])
     assert math.isnan(row["overlap_start"]) and math.isnan(row["overlap"])  # every class looks the same
     assert row["top"] == pytest.approx(1e6 * row["top_start"], rel=1e-6)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from helpers import spectra
-from helpers._leading import leading
+from helpers.spectra.values import leading
 
 SHAPES = [(1, 1), (1, 5), (7, 3), (64, 64), (65, 200), (400, 150)]
 

@@ -7,13 +7,12 @@ import re
 import socket
 from pathlib import Path
 
+import machine
 import pytest
-
-from helpers import _machine
 
 
 def test_words_say_cores_memory_and_system():
-    words = re.fullmatch(r"(\d+) cores?, (.+), (\d+) GB of memory, (\w+)", _machine.in_words())
+    words = re.fullmatch(r"(\d+) cores?, (.+), (\d+) GB of memory, (\w+)", machine.in_words())
     assert int(words[1]) == os.cpu_count() and words[4] == platform.system()
     assert words[2].startswith(platform.machine())
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -21,7 +20,7 @@ def test_words_say_cores_memory_and_system():
 
 
 def test_words_name_neither_host_nor_user():
-    assert not {socket.gethostname(), getpass.getuser()} & set(re.split(r"[\s,()]+", _machine.in_words()))
+    assert not {socket.gethostname(), getpass.getuser()} & set(re.split(r"[\s,()]+", machine.in_words()))
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, AttributeError])
@@ -30,9 +29,9 @@ def test_what_a_system_does_not_tell_is_left_out(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(os, "sysconf", refuse)
-    assert _machine.memory() == "" and _machine.in_words().endswith(f", {platform.system()}")
+    assert machine.memory() == "" and machine.in_words().endswith(f", {platform.system()}")
 
 
 def test_processor_without_a_list_of_them(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: (_ for _ in ()).throw(OSError))
-    assert _machine.processor() == platform.processor()
+    assert machine.processor() == platform.processor()

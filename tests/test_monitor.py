@@ -14,8 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from helpers import data, kernels, monitor, networks, spectra, training, verdicts
+from helpers import data, kernels, monitor, networks, spectra, training
 from helpers.monitor import SpectralMonitor
+from helpers.spectra import verdicts
 
 X = torch.randn(64, 40, generator=torch.Generator().manual_seed(0))
 Y = torch.sin(X[:, 0])

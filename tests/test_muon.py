@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import muon
+from helpers import training
+from helpers.training.muon import orthogonalized
 
 SHAPES = [(40, 25), (25, 40), (30, 30)]
 
@@ -23,7 +24,7 @@ def steps(kind, shape, count=4, dtype=torch.float32, **options):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("options", [{}, {"weight_decay": 0.0}, {"momentum": 0.5}], ids=str)
 def test_steps_are_those_of_torch(shape, options):
-    ours, theirs = (steps(kind, shape, lr=0.1, **options) for kind in (muon.Muon, torch.optim.Muon))
+    ours, theirs = (steps(kind, shape, lr=0.1, **options) for kind in (training.Muon, torch.optim.Muon))
     moved = (theirs - steps(torch.optim.Muon, shape, count=0, lr=0.1)).norm()
     assert float((ours - theirs).norm() / moved) < 0.02  # bfloat16 keeps two or three digits
 
@@ -32,7 +33,7 @@ def test_steps_are_those_of_torch(shape, options):
 def test_vectors_stay_and_values_become_nearly_equal(shape):
     matrix = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-    turned = left.T @ muon.orthogonalized(matrix) @ right.T
+    turned = left.T @ orthogonalized(matrix) @ right.T
     equal = turned.diagonal()
     np.testing.assert_allclose(turned, torch.diag(equal), atol=1e-10)
     kept = values > 0.01 * values[0]
@@ -41,7 +42,7 @@ def test_vectors_stay_and_values_become_nearly_equal(shape):
 
 def test_closure_and_missing_gradients():
     used, unused = (torch.nn.Parameter(torch.eye(3)) for _ in range(2))
-    optimizer = muon.Muon([used, unused], lr=0.1)
+    optimizer = training.Muon([used, unused], lr=0.1)
 
     def closure():
         optimizer.zero_grad()
@@ -59,4 +60,4 @@ def test_closure_and_missing_gradients():
 )
 def test_bad_input_is_refused(name, shape, options):
     with pytest.raises(ValueError, match=f"^{name}: "):
-        muon.Muon([torch.nn.Parameter(torch.zeros(shape))], **options)
+        training.Muon([torch.nn.Parameter(torch.zeros(shape))], **options)

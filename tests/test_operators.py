@@ -11,7 +11,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from helpers import _products, data, kernels, networks, operators, spectra, training
+from helpers import data, kernels, networks, operators, spectra, training
+from helpers.operators import products
 
 
 def random(*shape, seed=0):
@@ -78,7 +79,7 @@ def hessian(net, problem):
 @pytest.fixture(params=["kept", "made again"])
 def memory(request, monkeypatch):
     """Both ways to hold what the products need, in blocks of a few samples."""
-    monkeypatch.setattr(_products, "_CHUNK", 2000)
+    monkeypatch.setattr(products, "_CHUNK", 2000)
     return {"kept": 2**30, "made again": 1}[request.param]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from helpers import data, kernels, networks, regimes, spectra, training
+from helpers import data, kernels, measure, networks, spectra, training
 
 PROBLEM = data.teacher_student(120, 40, n_test=200, seed=1)
 NET = networks.TwoLayerNet(40, 60, "tanh", seed=1)
@@ -17,20 +17,20 @@ def run():
     return training.train(NET, PROBLEM, "sgd", 5.0, epochs=3)
 
 
-@pytest.mark.parametrize("name", regimes.TRAININGS)
+@pytest.mark.parametrize("name", training.TRAININGS)
 def test_every_training_moves_the_network(name):
-    settings = regimes.TRAININGS[name] | {"epochs": 1, "batch_size": 60}
+    settings = training.TRAININGS[name] | {"epochs": 1, "batch_size": 60}
     run = training.train(NET, PROBLEM, **settings)
     assert float((run.after.weight - run.before.weight).detach().norm()) > 0
 
 
 def test_the_trainings_cannot_be_changed_by_accident():
     with pytest.raises(TypeError):
-        regimes.TRAININGS["GD"] = {}
+        training.TRAININGS["GD"] = {}
 
 
 def test_held_out_samples_are_no_test_samples():
-    rest, (x, y) = regimes.hold_out(PROBLEM, 50)
+    rest, (x, y) = data.hold_out(PROBLEM, 50)
     assert torch.equal(torch.cat([x, rest.x_test]), PROBLEM.x_test)
     assert torch.equal(torch.cat([y, rest.y_test]), PROBLEM.y_test)
     assert torch.equal(rest.x, PROBLEM.x)
@@ -39,54 +39,54 @@ def test_held_out_samples_are_no_test_samples():
 @pytest.mark.parametrize("size, error", [(0, ValueError), (200, ValueError), (1.5, TypeError)])
 def test_a_size_that_leaves_no_test_is_refused(size, error):
     with pytest.raises(error, match=r"^size"):
-        regimes.hold_out(PROBLEM, size)
+        data.hold_out(PROBLEM, size)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "softplus", "relu"])
 def test_cross_kernels_are_blocks_of_the_kernels(activation):
     net = networks.TwoLayerNet(40, 60, activation, output_scale=0.7).double()
     x = PROBLEM.x[:30].double()
-    conjugate, tangent = regimes.cross_kernels(net, x[:10], x)
+    conjugate, tangent = kernels.cross_kernels(net, x[:10], x)
     torch.testing.assert_close(conjugate, kernels.conjugate_kernel(net, x)[:10])
     torch.testing.assert_close(tangent, kernels.neural_tangent_kernel(net, x)[:10])
 
 
 def test_cross_kernels_want_the_networks_of_the_book():
     with pytest.raises(TypeError, match=r"^net"):
-        regimes.cross_kernels(torch.nn.Linear(3, 1), PROBLEM.x, PROBLEM.x)
+        kernels.cross_kernels(torch.nn.Linear(3, 1), PROBLEM.x, PROBLEM.x)
 
 
 def test_r2_of_the_mean_is_zero_and_of_the_labels_one():
     y = PROBLEM.y_test
-    assert regimes.r2(y, y) == 1
-    assert regimes.r2(torch.full_like(y, float(y.mean())), y) == pytest.approx(0, abs=1e-6)
-    assert math.isnan(regimes.r2(torch.zeros(5), torch.ones(5)))
+    assert training.r2(y, y) == 1
+    assert training.r2(torch.full_like(y, float(y.mean())), y) == pytest.approx(0, abs=1e-6)
+    assert math.isnan(training.r2(torch.zeros(5), torch.ones(5)))
 
 
 def test_the_ridge_is_chosen_on_the_held_out_samples():
-    rest, (x, y) = regimes.hold_out(PROBLEM, 50)
+    rest, (x, y) = data.hold_out(PROBLEM, 50)
     blocks = [z @ rest.x.T / 40 for z in (rest.x, x, rest.x_test)]
     ridges = (0.01, 0.5, 30.0)
-    score, ridge = regimes.ridge_r2(*blocks, rest, y, ridges)
+    score, ridge = kernels.ridge_r2(*blocks, rest, y, ridges)
 
     def predicted(block, r):
         return block.double() @ torch.linalg.solve(blocks[0].double() + r * torch.eye(120), rest.y.double())
 
-    held = {r: regimes.r2(predicted(blocks[1], r), y) for r in ridges}
+    held = {r: training.r2(predicted(blocks[1], r), y) for r in ridges}
     assert ridge == max(held, key=held.get)
-    assert score == pytest.approx(regimes.r2(predicted(blocks[2], ridge), rest.y_test), abs=1e-5)
+    assert score == pytest.approx(training.r2(predicted(blocks[2], ridge), rest.y_test), abs=1e-5)
 
 
 @pytest.mark.parametrize("ridges", [(), (0.0,), (-1.0,), (math.nan,)])
 def test_ridges_that_are_none_are_refused(ridges):
-    rest, (x, y) = regimes.hold_out(PROBLEM, 50)
+    rest, (x, y) = data.hold_out(PROBLEM, 50)
     with pytest.raises(ValueError, match=r"^ridges"):
-        regimes.ridge_r2(rest.x @ rest.x.T, x @ rest.x.T, rest.x_test @ rest.x.T, rest, y, ridges)
+        kernels.ridge_r2(rest.x @ rest.x.T, x @ rest.x.T, rest.x_test @ rest.x.T, rest, y, ridges)
 
 
 def test_measure_collects_what_the_helpers_say(run):
-    rest, held_out = regimes.hold_out(PROBLEM, 50)
-    row = regimes.measure(run, rest, held_out)
+    rest, held_out = data.hold_out(PROBLEM, 50)
+    row = measure.network(run, rest, held_out)
     start, end = (spectra.singular_values(net.weight) / math.sqrt(60) for net in (run.before, run.after))
     change, tail = spectra.compare(start, end), spectra.fit_power_law(end**2)
     assert row["test_r2"] == run.test_r2
@@ -96,8 +96,8 @@ def test_measure_collects_what_the_helpers_say(run):
     assert (row["alpha"], row["ks"]) == pytest.approx((tail.alpha, tail.distance))
     kernel = kernels.neural_tangent_kernel(run.after, rest.x)
     assert row["kta"] == pytest.approx(kernels.alignment(kernel, rest.y), rel=1e-5)
-    assert regimes.kernel_scores(run.after, rest, held_out).items() <= row.items()
-    alone = regimes.measure(run, rest)
+    assert kernels.kernel_scores(run.after, rest, held_out).items() <= row.items()
+    alone = measure.network(run, rest)
     assert alone.keys() == row.keys() - {"ck_r2", "ntk_r2"}
 
 
@@ -106,7 +106,7 @@ def test_overlap_is_that_of_the_top_right_vector():
     with torch.no_grad():
         planted.weight.add_(100 * torch.outer(torch.ones(60) / math.sqrt(60), PROBLEM.directions[:, 0]))
     run = training.Run(NET, planted, training.train(NET, PROBLEM, lr=1.0, epochs=1).history)
-    row = regimes.measure(run, PROBLEM)
+    row = measure.network(run, PROBLEM)
     assert row["overlap"] > 0.98
     assert row["outliers"] == 1
 
@@ -116,13 +116,13 @@ def test_a_spectrum_without_a_bulk_is_measured_too():
     with torch.no_grad():
         inflated.weight.mul_(100)
     run = training.Run(NET, inflated, training.train(NET, PROBLEM, lr=1.0, epochs=1).history)
-    row = regimes.measure(run, PROBLEM)
+    row = measure.network(run, PROBLEM)
     assert row["outliers"] == 40
     assert math.isnan(row["bulk_drift"])
 
 
 def test_measure_wants_known_directions_and_the_networks_of_the_book(run):
     with pytest.raises(ValueError, match=r"^data"):
-        regimes.measure(run, replace(PROBLEM, directions=None))
+        measure.network(run, replace(PROBLEM, directions=None))
     with pytest.raises(TypeError, match=r"^run"):
-        regimes.measure(training.Run(run.before, torch.nn.Linear(3, 1), run.history), PROBLEM)
+        measure.network(training.Run(run.before, torch.nn.Linear(3, 1), run.history), PROBLEM)

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from helpers import _layers, kernels
-from helpers._evaluation import inputs
-from helpers._gradients import Gradients
-from helpers._gram import add_gram
+from helpers import kernels
+from helpers.kernels import layer_rules
+from helpers.kernels.gradients import Gradients
+from helpers.kernels.gram import add_gram
 from helpers.networks import TwoLayerNet
+from helpers.networks.evaluation import inputs
 
 
 def random(*shape, seed=0):
@@ -526,9 +527,9 @@ def test_bad_input_is_refused(message, call, error):
 
 
 def test_embeddings_that_are_changed_while_they_are_read_have_no_rule():
-    assert _layers.rule(nn.Embedding(5, 3)) is not None
-    assert _layers.rule(nn.Embedding(5, 3, max_norm=1.0)) is None
-    assert _layers.rule(nn.Embedding(5, 3, scale_grad_by_freq=True)) is None
+    assert layer_rules.rule(nn.Embedding(5, 3)) is not None
+    assert layer_rules.rule(nn.Embedding(5, 3, max_norm=1.0)) is None
+    assert layer_rules.rule(nn.Embedding(5, 3, scale_grad_by_freq=True)) is None
 
 
 def test_complex_numbers_are_refused():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from helpers import data, networks, training
+from helpers.training import loop
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_same_seed_same_run_bit_for_bit():
 
 def test_an_epoch_sees_every_sample_once():
     d = data.teacher_student(23, 3)
-    batches = training._batches(d, 5, seed=0)
+    batches = loop._batches(d, 5, seed=0)
     for _ in range(3):
         seen = torch.cat([next(batches)[1] for _ in range(5)])
         assert torch.equal(seen.sort().values, d.y.sort().values)
@@ -189,7 +190,7 @@ def test_training_elsewhere_is_the_same_and_comes_home(problem, monkeypatch):
     seen = []
     options = dict(lr=0.1, batch_size=10, epochs=3, evaluations=3)
     here = training.train(*problem, **options)
-    monkeypatch.setattr(training, "_place", lambda device: torch.device(device))
+    monkeypatch.setattr(loop, "_place", lambda device: torch.device(device))
     there = training.train(*problem, **options, device="cpu:0", on_evaluation=lambda step, net: seen.append(net))
     assert here.history.equals(there.history) and torch.equal(here.after.weight, there.after.weight)
     assert len({id(net) for net in seen}) == len(there.history)  # copies, which later steps do not change

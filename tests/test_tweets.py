@@ -6,7 +6,8 @@ import re
 import pytest
 import torch
 
-from helpers import _tweets, data
+from helpers import data
+from helpers.data import text as tweets_file
 
 HEAD = "sentiment,confidence,text\n"
 
@@ -20,7 +21,7 @@ def write(folder, text):
 @pytest.fixture
 def corpus(tmp_path, monkeypatch):
     """Where `data.tweets` reads from, to be written by the test."""
-    monkeypatch.setattr(_tweets, "_locate", lambda: tmp_path / "tweets.csv")
+    monkeypatch.setattr(tweets_file, "_locate", lambda: tmp_path / "tweets.csv")
     return lambda text: write(tmp_path, text)
 
 
@@ -38,7 +39,7 @@ def test_balanced_and_disjoint():
 
 
 def test_labels_are_those_of_the_file():
-    with _tweets._locate().open(newline="", encoding="latin-1") as file:
+    with tweets_file._locate().open(newline="", encoding="latin-1") as file:
         rows = list(csv.DictReader(file))
     labels = {(r["text"].strip(), r["sentiment"]): r["confidence"] for r in rows}
     t = data.tweets(200, 200, seed=3)

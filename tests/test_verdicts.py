@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import spectra, verdicts
+from helpers import spectra
+from helpers.spectra import verdicts
 
 SHAPE = (600, 400)
 

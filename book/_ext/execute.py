@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import kept
+import machine
 import nbformat
 import yaml
 from chapter_key import chapter_key, code_cells
@@ -26,7 +27,6 @@ from kept import Execution
 from notebook_cache import hand_over, handed_over, open_cache, read_notebook
 
 import helpers
-from helpers import _machine
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
@@ -164,7 +164,7 @@ def execute(path: Path, timeout: int, product: float = 1.0) -> Execution:
     if problem := output or written_to_stderr(notebook):
         raise ExecutionFailed(problem)
     outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
-    return Execution(outputs, seconds, core_seconds / product, peak_memory, _machine.in_words())
+    return Execution(outputs, seconds, core_seconds / product, peak_memory, machine.in_words())
 
 
 def wait(process: subprocess.Popen) -> tuple[int, float, int]:

@@ -8,7 +8,7 @@ import numpy as np
 from .. import _checks
 from .._checks import Numbers
 from ..plots import BLACK, BLUE, GRAY, VERMILLION
-from ..tails import PowerLaw, fit_power_law
+from ..spectra import PowerLaw, fit_power_law
 from ._drawing import Axes, path, text
 from ._page import Panel, figure
 

@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike
 from scipy.fft import dct
 from scipy.optimize import brentq, minimize_scalar
 
-from .measures import Band
+from .law import Band
 from .populations import DiscretePopulation, MarchenkoPasturPopulation
 
 Population = MarchenkoPasturPopulation | DiscretePopulation

@@ -1,0 +1,17 @@
+"""Data sets from what is installed: a teacher and a student, images, tweets; whole image sets where asked for."""
+
+from .dataset import Dataset, hold_out, one_hot, teacher_student
+from .images import fetch_images, from_images, mnist
+from .text import Tweets, tweets
+
+__all__ = [
+    "Dataset",
+    "Tweets",
+    "fetch_images",
+    "from_images",
+    "hold_out",
+    "mnist",
+    "one_hot",
+    "teacher_student",
+    "tweets",
+]

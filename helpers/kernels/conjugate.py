@@ -1,0 +1,90 @@
+"""The conjugate kernel, of features as they are and in the limit of infinite width."""
+
+from collections.abc import Mapping
+from typing import TypeGuard
+
+import torch
+from torch import Tensor, nn
+
+from .. import _checks
+from ..activations import Activation, hermite_coefficients
+from ..networks import TwoLayerNet
+from ..networks.evaluation import Forward, layer_inputs
+from ..spectra.values import gram
+
+
+def _is_two_layer(net: nn.Module, forward: Forward | None) -> TypeGuard[TwoLayerNet]:
+    return isinstance(net, TwoLayerNet) and forward is None
+
+
+def _inputs(net: TwoLayerNet, x: Tensor | Mapping[str, Tensor]) -> Tensor:
+    return _checks.array("x", x, None, net.weight.shape[1]).to(net.weight)
+
+
+@torch.no_grad()
+def conjugate_kernel(
+    net: nn.Module, x: Tensor | Mapping[str, Tensor], layer: str | None = None, *, forward: Forward | None = None
+) -> Tensor:
+    """The conjugate kernel F F' / width of the features F (n, width): of a TwoLayerNet, the hidden ones.
+
+    Of any other network, the features are what enters its last linear layer, the last one called, or another module;
+    token or pixel axes are flattened into the width. The network is evaluated in evaluation mode.
+
+    Parameters
+    ----------
+    net : a module.  x : (n, d) for a TwoLayerNet; else as in `neural_tangent_kernel`.
+    layer : name of the module whose input are the features, one of `net.named_modules()`.
+    forward : as in `neural_tangent_kernel`.
+
+    Returns
+    -------
+    (n, n), symmetric, of the features' dtype and device. Its rank is at most the width.
+
+    Raises
+    ------
+    TypeError : net is no module.  ValueError : x has another shape or is not finite, there is no linear layer or no
+        module of this name, or it is not called or gets no (n, ...).
+    """
+    if _is_two_layer(net, forward) and layer is None:
+        features = net.features(_inputs(net, x))
+    else:
+        features = layer_inputs(net, x, layer, forward)
+    return gram(features.T).div_(features.shape[1])
+
+
+_HERMITE_TERMS = 64
+
+
+def dual_kernel(activation: str | Activation, x: Tensor) -> Tensor:
+    """The conjugate kernel of an infinitely wide network at the start, E_w s(w.x_i / sqrt d) s(w.x_j / sqrt d).
+
+    For inputs of norm sqrt d it is the Hermite series sum_k c_k^2 (x_i.x_j / d)^k. Its eigenvalues are the population
+    of the sample covariance that the conjugate kernel of a network of finite width is. With independent Gaussian
+    inputs only k = 1 and the diagonal matter, and it is close to (1 - b^2) I + b^2 XX'/d.
+
+    Parameters
+    ----------
+    activation : name or Activation.  x : (n, d), every row of norm sqrt d (within 0.1%).
+
+    Returns
+    -------
+    (n, n), float64, with unit diagonal.
+
+    Raises
+    ------
+    ValueError : another shape, entries that are not finite, rows of another norm.
+
+    Source: Daniely, Frostig and Singer (2016), section 4.
+    """
+    x = _checks.array("x", x, None, None).double()
+    cosines = x @ x.T / x.shape[1]
+    norms = cosines.diagonal().sqrt()
+    if float((norms - 1).abs().max()) > 1e-3:
+        raise ValueError(
+            f"x: got rows of norm {float(norms.min()):.3g} to {float(norms.max()):.3g} sqrt d, expected sqrt d"
+        )
+    kernel = torch.zeros_like(cosines)
+    for c in hermite_coefficients(activation, _HERMITE_TERMS).square().tolist()[::-1]:  # Horner's scheme
+        kernel.mul_(cosines).add_(c)
+    kernel.diagonal().fill_(1.0)  # the terms left out matter only where the cosine is 1
+    return kernel

@@ -1,0 +1,103 @@
+"""What left the bulk between two spectra, and what moved inside it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _checks
+from .._checks import Array
+from .values import singular_values
+
+# An edge fluctuates on the scale of the gaps next to it. A value counts as an outlier when it lies beyond the edge by
+# more than this many such units; two independent bulk edges differ by that much about once in a thousand draws.
+EDGE_UNITS = 6.0
+
+# One spectrum alone is judged by a gap. In one of a hundred random matrices some value at the edge stands six units
+# from the next, in one of a thousand eight, in about one of twenty thousand ten.
+GAP_UNITS = 10.0
+
+# How far the first and the tenth value below a square-root edge lie apart, in units of the Tracy-Widom scale: the
+# zeros of the Airy function, 12.83 - 2.34.
+_AIRY_SPAN = 10.49
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changed between two spectra; see `compare`.
+
+    Attributes
+    ----------
+    bulk_drift : largest |after_i - before_i| over the bulk.
+    outliers : values of `after` beyond the initial bulk, descending.
+    edge : largest value of `after` that is no outlier.
+    initial_edge : largest value of `before` in its bulk.
+    margin : how far beyond `initial_edge` a value must lie to be an outlier.
+    """
+
+    bulk_drift: float
+    outliers: np.ndarray
+    edge: float
+    initial_edge: float
+    margin: float
+
+
+def _edge_unit(values: np.ndarray) -> float:
+    """The fluctuation scale of the edge at values[0], from the ten values below it."""
+    return float(values[0] - values[9]) / _AIRY_SPAN
+
+
+def bulk_start(values: np.ndarray) -> int:
+    """How many values of a descending spectrum stand apart from its bulk.
+
+    The first k values do if value k is followed by a gap of more than `GAP_UNITS` times the fluctuation scale of the
+    edge below it. The largest such k up to a tenth of the values is taken.
+    """
+    most = min(len(values) // 10, len(values) - 11)
+    apart = [k for k in range(1, most + 1) if values[k - 1] - values[k] > GAP_UNITS * _edge_unit(values[k:])]
+    return max(apart, default=0)
+
+
+def _spectrum(name: str, values: Array) -> np.ndarray:
+    values = np.sort(_checks.array(name, values, None).double().cpu().numpy())[::-1]
+    if len(values) < 20:
+        raise ValueError(f"{name}: got {len(values)} values, expected at least 20")
+    return values
+
+
+def compare(before: Array, after: Array) -> Comparison:
+    """Separate what left the initial bulk from what moved inside it.
+
+    An outlier lies above the upper edge of the initial bulk by more than that edge's own fluctuation: `EDGE_UNITS`
+    times the Tracy-Widom scale, read off the ten values at the edge. Values of `before` that stand apart by a gap, see
+    `bulk_start`, do not belong to the initial bulk. Drift compares equal ranks, counted from the smallest value, over
+    the ranks that are bulk before and after. Only the upper edge is watched.
+
+    Parameters
+    ----------
+    before, after : (m,) spectra of the same length in any order, or two matrices of one shape, whose singular values
+        are taken.
+
+    Returns
+    -------
+    Comparison : in the units of the input.
+
+    Raises
+    ------
+    ValueError : other shapes, fewer than 20 values, NaN, a constant initial spectrum, no bulk left.
+    """
+    if np.ndim(before) == 2 and np.ndim(after) == 2:
+        before, after = singular_values(before), singular_values(after)
+    old, new = _spectrum("before", before), _spectrum("after", after)
+    if len(old) != len(new):
+        raise ValueError(f"after: got {len(new)} values, expected {len(old)} as in before")
+    start = bulk_start(old)
+    unit = _edge_unit(old[start:])
+    if unit <= 0:
+        raise ValueError("before: got equal values at its edge, expected a bulk with an edge")
+    margin = EDGE_UNITS * unit
+    outliers = new[new > old[start] + margin]
+    first = max(start, len(outliers))
+    if first >= len(new):
+        raise ValueError("after: got no value inside the initial bulk, nothing can be compared")
+    drift = float(np.abs(new[first:] - old[first:]).max())
+    return Comparison(drift, outliers.copy(), float(new[len(outliers)]), float(old[start]), margin)

@@ -1,0 +1,170 @@
+"""Singular values and eigenvalues, all of them or the leading ones with their vectors, and the overlap of vectors."""
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import svds
+from torch import Tensor
+
+from .. import _checks
+from .._checks import Array
+
+Leading: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # left vectors, all singular values, right vectors
+
+
+def gram(matrix: Tensor) -> Tensor:
+    """matrix' matrix; on a processor by numpy, which computes only half of it, where torch computes all."""
+    if matrix.device.type != "cpu" or matrix.dtype not in (torch.float32, torch.float64):
+        return matrix.T @ matrix
+    rows = matrix.detach().numpy()
+    return torch.from_numpy(rows.T @ rows)
+
+
+def singular_values(weight: Array) -> Tensor:
+    """Singular values of a matrix, descending, float64, on its device.
+
+    Parameters
+    ----------
+    weight : (h, d), tensor or array. Those of a network, in the form used here: `weight_matrices`.
+
+    Returns
+    -------
+    (min(h, d),), not normalized: divide by sqrt h for the convention of the book.
+
+    Raises
+    ------
+    ValueError : not a matrix, empty, NaN or infinite entries.
+
+    They are the square roots of the eigenvalues of the smaller Gram matrix, which takes half the time of a singular
+    value decomposition, unless the smallest is below 1e-4 of the largest and would suffer from the square.
+    """
+    matrix = _checks.array("weight", weight, None, None).double()
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    scale = tall.abs().max().clamp_min(1e-300)  # so that no square overflows
+    squares = torch.linalg.eigvalsh(gram(tall / scale))
+    if float(squares[0]) > 1e-8 * float(squares[-1]):
+        return squares.flip(0).sqrt() * scale
+    return torch.linalg.svdvals(matrix)
+
+
+def eigenvalues(kernel: Array) -> Tensor:
+    """Eigenvalues of a symmetric matrix, descending, float64, on its device.
+
+    Parameters
+    ----------
+    kernel : (n, n), tensor or array, symmetric up to rounding.
+
+    Returns
+    -------
+    (n,)
+
+    Raises
+    ------
+    ValueError : not square, not symmetric (beyond 1e-4 of the largest entry), empty, NaN or infinite entries.
+    """
+    kernel = _checks.array("kernel", kernel, None, None)
+    kernel = _checks.array("kernel", kernel, len(kernel), len(kernel)).double()
+    if float((kernel - kernel.T).abs().max()) > 1e-4 * float(kernel.abs().max()):
+        raise ValueError("kernel: got a matrix that is not symmetric, expected kernel = kernel'")
+    return torch.linalg.eigvalsh(kernel).flip(0)
+
+
+def leading(matrix: Tensor, k: int) -> Leading:
+    """The k leading left and right singular vectors as columns, and between them all singular values; float64.
+
+    Vectors of values that are zero up to rounding are left out. A matrix that is not finite has NaN values and no
+    vectors.
+    """
+    matrix = matrix.detach()
+    matrix = (matrix.cpu() if matrix.device.type == "mps" else matrix).double()
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    small = gram(tall)
+    if not torch.isfinite(small).all():
+        nothing = np.zeros((0, 0))
+        return nothing, np.full(len(small), np.nan), nothing
+    squares, vectors = torch.linalg.eigh(small)
+    values, near = squares.clamp_min(0).sqrt().flip(0), vectors.flip(1)[:, :k]
+    near = near[:, values[:k] > 1e-6 * values[0]]
+    far = tall @ near / values[: near.shape[1]]
+    left, right = (far, near) if tall is matrix else (near, far)
+    return left.cpu().numpy(), values.cpu().numpy(), right.cpu().numpy()
+
+
+def singular_triplets(weight: Array, k: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    """The k largest singular values with their vectors, float64, on its device.
+
+    Parameters
+    ----------
+    weight : (h, d), tensor or array.
+    k : at least 1, at most min(h, d). For a few, this is several times faster than all of them.
+
+    Returns
+    -------
+    left (h, k), values (k,), right (d, k) : values descending, not normalized; vectors as columns of length 1, the sign
+        of each pair arbitrary.
+
+    Raises
+    ------
+    ValueError, TypeError : not a matrix, empty, all zero, NaN or infinite entries; k out of range.
+
+    Source: ARPACK, as `scipy.sparse.linalg.svds`, from the same random vector each time; all of them, by a full SVD.
+    """
+    matrix = _checks.array("weight", weight, None, None).double()
+    k = _checks.integer("k", k)
+    if k > min(matrix.shape):
+        raise ValueError(f"k: got {k}, expected at most {min(matrix.shape)} for a matrix {tuple(matrix.shape)}")
+    if not matrix.any():
+        raise ValueError("weight: got a matrix of zeros, expected one with singular vectors that stand out")
+    host = matrix.cpu().numpy()
+    if k == min(host.shape):
+        left, values, right = np.linalg.svd(host, full_matrices=False)
+    else:
+        left, values, right = svds(host, k=k, random_state=0)
+    order = np.argsort(values)[::-1]
+    u, s, v = (torch.from_numpy(each.copy()) for each in (left[:, order], values[order], right[order].T))
+    return u.to(matrix.device), s.to(matrix.device), v.to(matrix.device)
+
+
+def top_triplet(weight: Array) -> tuple[np.ndarray, float, np.ndarray]:
+    """Left singular vector (h,), singular value and right singular vector (d,) of the largest singular value, float64.
+
+    As `singular_triplets` has them, whose errors it raises, but as arrays without the axis of length 1.
+    """
+    left, values, right = singular_triplets(weight)
+    return left[:, 0].cpu().numpy(), float(values[0]), right[:, 0].cpu().numpy()
+
+
+def overlap(vectors: Array, directions: Array) -> float:
+    """How much two subspaces share: the root mean square cosine of their principal angles.
+
+    For two vectors, |cos| of their angle. Vectors drawn at random in d dimensions have about d^-1/2.
+
+    Parameters
+    ----------
+    vectors, directions : (d,), or (d, k) and (d, m) whose columns span the subspaces.
+
+    Returns
+    -------
+    A number in [0, 1]: 1 where the smaller subspace lies in the larger one.
+
+    Raises
+    ------
+    ValueError : lengths that do not fit, more columns than rows, zero or dependent columns, NaN.
+    """
+    first, second = _basis("vectors", vectors), _basis("directions", directions)
+    if len(first) != len(second):
+        raise ValueError(f"directions: got {len(second)} rows, expected {len(first)} as in vectors")
+    shared = (first.T @ second.to(first)).norm() / math.sqrt(min(first.shape[1], second.shape[1]))
+    return min(1.0, float(shared))
+
+
+def _basis(name: str, columns: Array) -> Tensor:
+    """An orthonormal basis of the span of the columns, float64."""
+    columns = _checks.array(name, columns, *[None] * min(max(np.ndim(columns), 1), 2)).double()
+    columns = columns.reshape(len(columns), -1)
+    q, r = torch.linalg.qr(columns / columns.norm(dim=0).clamp_min(1e-300))
+    if columns.shape[1] > len(columns) or float(r.diagonal().abs().min()) < 1e-10:
+        raise ValueError(f"{name}: got zero or dependent columns, expected independent ones")
+    return q

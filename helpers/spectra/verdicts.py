@@ -1,0 +1,154 @@
+"""What became of one spectrum since the start: numbers, and a verdict in words that follows from them."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from .. import _checks
+from .._checks import Array
+from .bulk import fit_marchenko_pastur
+from .change import bulk_start, compare
+from .tails import CRITICAL_MISFIT, LEAST_REACH, fit_power_law
+
+SMALLEST = 20  # singular values below which there is neither a bulk nor a tail
+
+# The rule of `verdict`.
+STILL = 0.02  # how far an invariant bulk has moved at most, see `moved` in `describe`
+LIGHTEST = 6.0  # largest exponent of a tail that is called heavy: an edge with an outlier has a larger one
+TAIL = 20  # values that a heavy tail has at least
+
+COLUMNS = (
+    "size", "top", "stable_rank", "effective_rank", "outliers", "bulk_drift", "moved", "edge", "mp_variance", "mp_edge",
+    "mp_distance", "mp_outliers", "alpha", "xmin", "ks", "tail_size", "misfit", "reach",
+)  # fmt: skip
+
+
+def describe(before: Array, after: Array, shape: tuple[int, int]) -> dict[str, float]:
+    """The numbers of one matrix: its spectrum now, and against that of its start.
+
+    Parameters
+    ----------
+    before, after : (min(shape),) singular values, not normalized.
+    shape : of the matrix, (h, d).
+
+    Returns
+    -------
+    dict : in the units of the values,
+
+        size : number of values; top : the largest; stable_rank : |W|_F^2 / top^2; effective_rank : exp of the entropy
+            of the values over their sum.
+        outliers, bulk_drift, edge : their number, largest drift and initial edge by `spectra.compare`; moved : mean
+        |after_i - before_i| over the bulk, in units of the mean of before_i.
+        mp_variance, mp_edge, mp_distance, mp_outliers : Marchenko-Pastur fit by `bulk.fit_marchenko_pastur`, without
+        regard to the start.
+        alpha, xmin, ks, tail_size, misfit, reach : unbounded power-law fit to the squared values,
+            `spectra.fit_power_law`.
+
+    NaN where a number does not exist: fewer than `SMALLEST` values, a matrix of zeros, no bulk at the start or at the
+    end.
+
+    Raises
+    ------
+    TypeError, ValueError : no numbers, another number of values than min(shape), NaN or infinite values.
+
+    Source: effective rank, Roy and Vetterli (2007); stable rank, Rudelson and Vershynin (2007).
+    """
+    size = min(shape)
+    old, new = (
+        np.sort(_checks.array(name, values, size).double().cpu().numpy())[::-1]
+        for name, values in (("before", before), ("after", after))
+    )
+    row = dict.fromkeys(COLUMNS, math.nan) | {"size": size, "top": float(new[0])}
+    if new[0] <= 0:
+        return row
+    row |= ranks(new)
+    if size < SMALLEST:
+        return row
+    return row | _change(old, new) | _marchenko_pastur(new, shape) | _tail(new)
+
+
+def ranks(values: np.ndarray) -> dict[str, float]:
+    """top, stable_rank and effective_rank of descending values (m,) that are not all zero, as in `describe`."""
+    share = values / values.sum()
+    entropy = -float((share * np.log(np.maximum(share, 1e-300))).sum())
+    stable = float((values**2).sum() / values[0] ** 2)
+    return {"top": float(values[0]), "stable_rank": stable, "effective_rank": math.exp(entropy)}
+
+
+def _change(old: np.ndarray, new: np.ndarray) -> dict[str, float]:
+    start = bulk_start(old)
+    if not old[start] > old[start + 9]:  # equal values, as of an orthogonal matrix, have no edge
+        return {}
+    try:
+        change = compare(old, new)
+    except ValueError:  # every value has left the initial bulk
+        return {"outliers": len(new), "edge": float(old[start])}
+    bulk = slice(max(start, len(change.outliers)), None)
+    return {
+        "outliers": len(change.outliers),
+        "bulk_drift": change.bulk_drift,
+        "moved": float(np.abs(new[bulk] - old[bulk]).mean() / old[bulk].mean()),
+        "edge": change.initial_edge,
+    }
+
+
+def _marchenko_pastur(new: np.ndarray, shape: tuple[int, int]) -> dict[str, float]:
+    if not new[len(new) // 2] > 0:
+        return {}
+    fit = fit_marchenko_pastur(new, shape)
+    return {
+        "mp_variance": fit.variance,
+        "mp_edge": fit.edge,
+        "mp_distance": fit.distance,
+        "mp_outliers": len(fit.outliers),
+    }
+
+
+def _tail(new: np.ndarray) -> dict[str, float]:
+    squares = new[new > 1e-7 * new[0]] ** 2  # what is smaller is rounding
+    if len(squares) < SMALLEST or squares[0] == squares[-1]:
+        return {}
+    fit = fit_power_law(squares, max_alpha=math.inf)
+    return {
+        "alpha": fit.alpha,
+        "xmin": fit.xmin,
+        "ks": fit.distance,
+        "tail_size": fit.tail_size,
+        "misfit": fit.misfit,
+        "reach": fit.reach,
+    }
+
+
+def verdict(row: Mapping[str, float]) -> str:
+    """The words for what `describe` measured, by the first of these rules that applies.
+
+    1. "all zero"; "too small", with fewer than `SMALLEST` values.
+    2. "heavy tail, alpha 2.9": the power law passes the tests of distance and reach (`tails.CRITICAL_MISFIT`,
+       `tails.LEAST_REACH`), its exponent is at most `LIGHTEST`, and it holds at least `TAIL` values.
+    3. "no bulk at the start", as for an orthogonal matrix, whose values are equal; "bulk left", with every value
+       outside the initial bulk.
+    4. "invariant bulk", or "bulk and 2 outliers": the bulk has moved by at most `STILL`.
+    5. "moved bulk (12%)", or "moved bulk (12%) and 60 outliers": by how much.
+
+    An outlier lies beyond the bulk of the start by `spectra.compare`, whether it left or stood there from the
+    beginning.
+
+    Raises KeyError for a row that lacks a column of `describe` which a rule needs.
+    """
+    if row["top"] == 0:
+        return "all zero"
+    if row["size"] < SMALLEST:
+        return "too small"
+    tests = row["misfit"] < CRITICAL_MISFIT and row["reach"] > LEAST_REACH  # False where they are NaN
+    if tests and row["alpha"] <= LIGHTEST and row["tail_size"] >= TAIL:
+        return f"heavy tail, alpha {row['alpha']:.1f}"
+    if math.isnan(row["outliers"]):
+        return "no bulk at the start"
+    if math.isnan(row["moved"]):
+        return "bulk left"
+    count, moved = int(row["outliers"]), row["moved"]
+    bulk = "bulk" if moved <= STILL else f"moved bulk ({moved:.0%})"
+    if count:
+        return f"{bulk} and {count} outlier{'s' * (count > 1)}"
+    return "invariant bulk" if moved <= STILL else bulk

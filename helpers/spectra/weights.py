@@ -1,0 +1,120 @@
+"""Which matrices of a network have a spectrum: linear layers, convolutions, attention, embeddings."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .. import _checks
+from ..networks import TwoLayerNet
+
+_MATRICES = (nn.Linear, nn.Embedding, TwoLayerNet)
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
+    """The weight matrices of a network by name, each for `singular_values` or `compare`.
+
+    NAME.weight of a linear layer, a TwoLayerNet : (out, in), as it is.
+    NAME.weight of a convolution : reshaped to (out, in / groups * kernel), the matrix that multiplies a patch. It does
+        not have the singular values of the convolution as an operator on images, `convolution_singular_values`.
+    NAME.q_proj_weight, .k_proj_weight, .v_proj_weight of nn.MultiheadAttention : apart also where torch keeps them in
+        one, (out, in) each, all heads one below the other; and NAME.out_proj.weight, a linear layer.
+    NAME.weight of the Conv1D of GPT-2 in `transformers` : transposed to (out, in).
+    NAME.weight of an embedding : the table (words, dimension), as it is.
+
+    Biases, normalizations, transposed convolutions and parameters outside of these layers are left out. A weight that
+    layers share is listed once, under its first name.
+
+    Parameters
+    ----------
+    net : a module.
+
+    Returns
+    -------
+    name -> matrix, in the order of the modules: no copies, detached, of the network's dtype and device.
+
+    Raises
+    ------
+    TypeError : net is no module.  ValueError : it has none of these layers.
+    """
+    found = _collected(net, lambda parameter: parameter.detach())
+    if not found:
+        kinds = ", ".join(sorted({type(module).__name__ for module in net.modules()}))
+        raise ValueError(f"net: got no weight matrix among {kinds}, expected linear, convolution, attention, embedding")
+    return found
+
+
+def weight_gradients(net: nn.Module) -> dict[str, Tensor]:
+    """The gradients of `weight_matrices` under the same names, in the same shape; only those that are there and dense.
+
+    Raises TypeError if `net` is no module.
+    """
+    grads = _collected(net, lambda parameter: parameter.grad)
+    return {name: grad.detach() for name, grad in grads.items() if not grad.is_sparse}
+
+
+def _collected(net: nn.Module, of: Callable[[Tensor], Tensor | None]) -> dict[str, Tensor]:
+    """What `of` makes of every matrix, by name and in its form; each parameter once, and not where it is None."""
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"net: got {type(net).__name__}, expected a torch.nn.Module")
+    found: dict[str, Tensor] = {}
+    listed: set[tuple[int, str]] = set()
+    for name, module in net.named_modules():
+        for part, (parameter, form) in _matrices(module).items():
+            value = of(parameter)
+            if value is not None and (id(parameter), part) not in listed:
+                listed.add((id(parameter), part))
+                found[f"{name}.{part}" if name else part] = form(value)
+    return found
+
+
+def _matrices(module: nn.Module) -> dict[str, tuple[Tensor, Callable[[Tensor], Tensor]]]:
+    """The parameters of one module that have a spectrum, each with what makes its matrix of it."""
+    if isinstance(module, _MATRICES):
+        return {"weight": (module.weight, lambda w: w)}
+    if isinstance(module, _CONVOLUTIONS):
+        return {"weight": (module.weight, lambda w: w.flatten(1))}
+    if type(module).__name__ == "Conv1D":  # the linear layer of GPT-2 in transformers, (in, out)
+        return {"weight": (module.get_parameter("weight"), lambda w: w.T)}
+    if isinstance(module, nn.MultiheadAttention):
+        names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
+        if module.in_proj_weight is None:
+            return {name: (getattr(module, name), lambda w: w) for name in names}
+        return {name: (module.in_proj_weight, _third(k)) for k, name in enumerate(names)}
+    return {}
+
+
+def _third(k: int) -> Callable[[Tensor], Tensor]:
+    return lambda w: w.chunk(3)[k]
+
+
+def convolution_singular_values(weight: Tensor, size: int | Sequence[int]) -> Tensor:
+    """Singular values of a convolution as an operator on images of one size, with circular padding and stride 1.
+
+    The discrete Fourier transform splits the operator into one (out, in) matrix for each frequency; the values are
+    those of all of them. Zero padding gives close values where the image is much larger than the kernel.
+
+    Parameters
+    ----------
+    weight : (out, in, *kernel) of one group, with one to three kernel axes, tensor or array.
+    size : of the image, one number for all axes or one for each, at least that of the kernel.
+
+    Returns
+    -------
+    (min(out, in) * pixels,), descending, float64, on its device, not normalized.
+
+    Raises
+    ------
+    TypeError, ValueError : another shape, NaN or infinite entries, an image smaller than the kernel.
+
+    Source: Sedghi, Gupta and Long (2019), theorem 6.
+    """
+    axes = min(max(getattr(weight, "ndim", 4) - 2, 1), 3)
+    weight = _checks.array("weight", weight, *[None] * (2 + axes)).double()
+    sizes = tuple(size) if isinstance(size, Sequence) else (size,) * axes
+    if len(sizes) != axes:
+        raise ValueError(f"size: got {len(sizes)} numbers, expected {axes}, one for each axis of the kernel")
+    sizes = [_checks.integer("size", s, kernel) for s, kernel in zip(sizes, weight.shape[2:], strict=True)]
+    blocks = torch.fft.fftn(weight, sizes, dim=list(range(2, 2 + axes))).flatten(2).permute(2, 0, 1)
+    return torch.linalg.svdvals(blocks).flatten().sort(descending=True).values
