@@ -120,7 +120,7 @@ def project(tmp_path):
         ("helpers/base.py", ["right"]),
         ("helpers/__init__.py", ["left", "right"]),
         ("helpers/right/unused.py", []),
-        ("helpers/monitor.py", []),
+        ("helpers/monitor/monitor.py", []),
         ("book/left.md", []),
         ("book/_ext/kept.py", []),
         ("pyproject.toml", []),
@@ -130,6 +130,31 @@ def test_key_changes_with_what_the_chapter_imports_and_with_nothing_else(project
     before = keys(project)
     append(project, name)
     assert [chapter for chapter, key in keys(project).items() if key != before[chapter]] == changed
+
+
+def test_of_a_room_the_modules_count_whose_names_are_used(project):
+    """A name more in the list of a room is no reason to run what uses the others; another home of a used one is."""
+    before = keys(project)
+    room = project / "helpers" / "right" / "__init__.py"
+    room.write_text("from .inner import VALUE\nfrom .unused import unused\n")
+    append(project, "helpers/right/unused.py", "def unused():\n    pass\n")
+    assert keys(project) == before
+    append(project, "helpers/right/unused.py", "VALUE = 3\n")
+    room.write_text("from .unused import VALUE\n")
+    assert keys(project)["right"] != before["right"]
+
+
+def test_a_name_that_is_also_a_module_leads_to_both(project):
+    (project / "helpers" / "right" / "__init__.py").write_text("from .inner import VALUE as unused\n")
+    found = {path.stem for path in sources(project, ["from helpers.right import unused"])}
+    assert {"inner", "base", "unused"} <= found
+
+
+def test_a_room_that_does_more_than_list_names_counts_as_a_whole(project):
+    append(project, "helpers/right/__init__.py", "\nprint('hello')\n")
+    before = keys(project)
+    append(project, "helpers/right/inner.py")
+    assert keys(project)["right"] != before["right"]
 
 
 def test_every_pin_counts_and_no_comment(project):
@@ -165,10 +190,14 @@ def test_text_and_captions_do_not_count_but_code_does(project):
         ("import helpers.right.inner", ["__init__", "base", "right", "inner", "number"]),
         (
             "if True:\n    from helpers.right import unused as u",
-            ["__init__", "base", "right", "inner", "unused", "number"],
+            ["__init__", "right", "unused", "number"],
         ),
         ("def f():\n    import helpers.left, numpy", ["__init__", "left"]),
         ("from helpers.left import VALUE", ["__init__", "left"]),
+        ("from helpers import right\nright.VALUE", ["__init__", "base", "right", "inner", "number"]),
+        ("from helpers import right\nright.unused.f()", ["__init__", "right", "unused", "number"]),
+        ("from helpers import right as r\nprint(r)", ["__init__", "base", "right", "inner", "number"]),
+        ("from helpers.right import *", ["__init__", "base", "right", "inner", "number"]),
         ("import numpy", []),
         ("this is no Python", []),
     ],

@@ -1,8 +1,9 @@
 """What the outputs of a chapter depend on, as one key.
 
-That is: its code cells; the source of every `helpers` module that they import, directly or through others; the files
-that are no Python in the folders of these packages; `requirements.txt`; the minor version of Python; the architecture.
-Nothing else: two clones with the same key show the same.
+That is: its code cells; the source of every `helpers` module that they use, directly or through others; the files that
+are no Python in the folders of these packages; `requirements.txt`; the minor version of Python; the architecture.
+Nothing else: two clones with the same key show the same. Of a room, such as `helpers.laws`, the modules count that hold
+the names which are used; the list of names in its `__init__` does not count, the rest of it does.
 """
 
 import ast
@@ -26,7 +27,7 @@ def chapter_key(root: Path, notebook: nbformat.NotebookNode) -> str:
     files = sources(root, [statements(cell) for cell in code])
     facts = {
         "cells": code,
-        "sources": {path.relative_to(root).as_posix(): digest(path.read_bytes()) for path in files},
+        "sources": {path.relative_to(root).as_posix(): digest(content(path)) for path in files},
         "requirements": pins((root / "requirements.txt").read_text()),
         "python": sys.version_info[:2],
         "architecture": platform.machine(),
@@ -55,50 +56,124 @@ def statements(cell: str) -> str:
 
 
 def sources(root: Path, codes: list[str]) -> list[Path]:
-    """The files of `helpers` that these pieces of code read, through whatever number of imports."""
+    """The files of `helpers` that these pieces of code use, through whatever number of imports."""
     found: set[Path] = set()
-    pending = [name for code in codes for name in imported(code, "")]
+    seen: set[str] = set()
+    pending = set(used("\n".join(filter(is_python, codes)), ""))
     while pending:
         name = pending.pop()
-        path = module_file(root, name)
-        if path is None or path in found:
-            continue
-        found.add(path)
-        is_package = path.name == "__init__.py"
-        if is_package:
-            found.update(data_files(path.parent))
-        pending += imported(path.read_text(), name if is_package else name.rpartition(".")[0])
+        if name not in seen:
+            seen.add(name)
+            files, further = looked_up(root, name)
+            found.update(files)
+            pending |= further
     return sorted(found)
 
 
-@functools.cache
-def imported(code: str, package: str) -> tuple[str, ...]:
-    """Every name of `helpers` that the code imports, with the packages around it; `package` is where the code stands.
-
-    A name that is no module is harmless: no file belongs to it.
-    """
+def is_python(code: str) -> bool:
+    """What is none will not run either, and what does not run is not kept."""
     try:
-        tree = ast.parse(code)
+        ast.parse(code)
     except SyntaxError:
-        return ()  # it will not run either, and what does not run is not kept
-    names = {name for node in ast.walk(tree) for name in named(node, package)}
-    return tuple(sorted(part for name in names for part in with_parents(name) if part.split(".")[0] == PACKAGE))
+        return False
+    return True
 
 
-def named(node: ast.AST, package: str) -> Iterator[str]:
-    """The modules that one statement may import."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
-        start = ".".join([*above, node.module] if node.module else above)
-        yield from (f"{start}.{alias.name}" for alias in node.names)
+def looked_up(root: Path, name: str) -> tuple[list[Path], set[str]]:
+    """The files that a name such as helpers.laws.marchenko_pastur leads to, and the names that these use in turn.
 
-
-def with_parents(name: str) -> Iterator[str]:
-    """a.b.c -> a, a.b, a.b.c: an import runs them all."""
+    A room, a package that only lists names, leads on to the file that holds the name; used as a whole, to all of them.
+    """
     parts = name.split(".")
-    return (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    files: list[Path] = []
+    further: set[str] = set()
+    for end in range(1, len(parts) + 1):
+        package = ".".join(parts[:end])
+        path = module_file(root, package)
+        if path is None:  # a name in the module or package before
+            break
+        files.append(path)
+        if path.name != "__init__.py":
+            return files, further | used(path.read_text(), ".".join(parts[: end - 1]))
+        files += data_files(path.parent)
+        inside = parts[end] if end < len(parts) else ""
+        listed = listing(path.read_text(), package)
+        if listed is None:
+            further |= used(path.read_text(), package)
+        elif inside in listed:  # and perhaps the name of a module too
+            further.add(listed[inside])
+        elif not inside or module_file(root, f"{package}.{inside}") is None:
+            further |= set(listed.values())
+    return files, further
+
+
+@functools.cache
+def used(code: str, package: str) -> frozenset[str]:
+    """Every name of `helpers` that the code uses, such as helpers.laws.marchenko_pastur; `package` is where it stands.
+
+    A module that is handed on as it is counts as a whole. A name that is no module's is harmless: it leads to no file.
+    """
+    nodes = list(ast.walk(ast.parse(code)))
+    bound: dict[str, set[str]] = {}
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            for alias, target in bindings(node, package):
+                bound.setdefault(alias, set()).add(target)
+    uses: list[tuple[str, str]] = []  # a name, and what is asked of it
+    asked: set[int] = set()
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            uses.append((node.value.id, f".{node.attr}"))
+            asked.add(id(node.value))
+    uses += [(node.id, "") for node in nodes if isinstance(node, ast.Name) and id(node) not in asked]
+    names |= {target + attribute for name, attribute in uses for target in bound.get(name, ())}
+    for unused in bound.keys() - {name for name, _ in uses}:
+        names |= bound[unused]
+    return frozenset(name for name in names if name.split(".")[0] == PACKAGE)
+
+
+def bindings(node: ast.ImportFrom, package: str) -> Iterator[tuple[str, str]]:
+    """What one statement binds: the name here, and the full name there; of a star, the package that it empties."""
+    above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+    start = ".".join([*above, node.module] if node.module else above)
+    for alias in node.names:
+        yield alias.asname or alias.name, start if alias.name == "*" else f"{start}.{alias.name}"
+
+
+def listing(source: str, package: str) -> dict[str, str] | None:
+    """Of a package that only lists names of its own modules: name -> full name; None if it does anything else."""
+    found: dict[str, str] = {}
+    for node in ast.parse(source).body:
+        if is_listing(node):
+            found |= dict(bindings(node, package) if isinstance(node, ast.ImportFrom) else [])
+        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            return None
+    return None if "*" in found else found
+
+
+def is_listing(node: ast.stmt) -> bool:
+    """An import from the package itself, or `__all__`."""
+    if isinstance(node, ast.Assign):
+        return [ast.unparse(target) for target in node.targets] == ["__all__"]
+    return isinstance(node, ast.ImportFrom) and node.level > 0
+
+
+def content(path: Path) -> bytes:
+    """What counts of a file: all of it, but of a package that only lists names not the list.
+
+    Where a name leads is seen from the file it leads to; that another one was added does not count.
+    """
+    source = path.read_bytes()
+    if path.name != "__init__.py" or listing(source.decode(), PACKAGE) is None:
+        return source
+    lines = source.splitlines()
+    for node in reversed(ast.parse(source).body):
+        if is_listing(node):
+            del lines[node.lineno - 1 : node.end_lineno]
+    return b"\n".join(lines)
 
 
 def module_file(root: Path, name: str) -> Path | None:
