@@ -9,7 +9,7 @@ from torch import nn
 
 from helpers import encoders, networks
 from helpers.monitor import SpectralMonitor
-from helpers.spectra.verdicts import SMALLEST
+from helpers.spectra.values import SMALLEST
 
 from .case import Case, relative
 from .timing import Side, Timed

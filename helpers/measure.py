@@ -1,20 +1,16 @@
-"""What a training did: one row for the network of the theory, or one for every layer of any network."""
+"""What a training did: one row for every layer of any network, or one for the network of the theory."""
 
 import math
-from collections.abc import Callable
-from typing import cast
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from . import _checks, kernels, spectra
+from . import _checks, kernels, laws, spectra
 from .data import Dataset
-from .networks import TwoLayerNet
-from .networks.evaluation import evaluated, inputs
-from .spectra.values import gram
+from .networks import TwoLayerNet, evaluation
+from .spectra.values import leading, smaller_gram
 from .training import Run
 
 
@@ -26,20 +22,32 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
 
     Parameters
     ----------
-    run : of a network of linear layers and convolutions, or a TwoLayerNet.
-    data : its x and y say where the class means are.
+    run : training.Run
+        Of a network of linear layers and convolutions, or a TwoLayerNet.
+    data : data.Dataset
+        Its x and y say where the class means are.
 
     Returns
     -------
-    Columns: top_start, top (largest singular value); outliers, bulk_drift (`spectra.compare`; NaN where the whole bulk
-    has left); strength, |Delta W| in units of the threshold (h d)^(1/4) of a spike; alpha, misfit, reach, of the
-    unbounded power-law fit to the squares: its exponent, sqrt(tail size) times its KS distance, largest value over
-    start of the tail; overlap_start, overlap of the top k - 1 right singular vectors with the k - 1 directions between
-    the class means of what enters the layer, NaN where these span fewer. NaN where a matrix has fewer than 20 values.
+    pandas.DataFrame
+        Columns: top_start and top, the largest singular value; outliers and bulk_drift, see `spectra.compare`;
+        strength, |Delta W| in units of the threshold (h d)^(1/4) of a spike, see `laws.spike_threshold`; alpha, misfit
+        and reach, see `spectra.describe`; overlap_start and overlap, of the top k - 1 right singular vectors with the
+        k - 1 directions between the class means of what enters the layer, NaN where these span fewer. NaN where a
+        matrix has fewer than 20 values.
 
     Raises
     ------
-    ValueError, TypeError : a network with a layer of another kind, data that do not fit it.
+    TypeError, ValueError
+        If the network has a layer of another kind, or the data do not fit it.
+
+    Examples
+    --------
+    >>> from helpers import data, measure, networks, training
+    >>> problem = data.teacher_student(60, 30)
+    >>> run = training.train(networks.TwoLayerNet(30, 40), problem, lr=1.0, epochs=3)
+    >>> list(measure.layers(run, problem).index)
+    ['weight']
     """
     before, after = spectra.weight_matrices(run.before), spectra.weight_matrices(run.after)
     entered = [_entering(net, data.x, list(before)) for net in (run.before, run.after)]
@@ -50,15 +58,26 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
         values, overlaps = [], []
         for x, matrix in zip(entered, (old, new), strict=True):
             directions = _class_directions(x[name], data.y)
-            spectrum, right = _leading(matrix, 0 if directions is None else directions.shape[1])
+            _, spectrum, right = leading(matrix, 0 if directions is None else directions.shape[1])
             values.append(spectrum / math.sqrt(len(matrix)))
             overlaps.append(math.nan if directions is None else spectra.overlap(right, directions))
-        strength = math.sqrt(float(torch.linalg.eigvalsh(_smaller_gram(new - old))[-1].clamp_min(0))) / threshold(old)
+        change = math.sqrt(float(torch.linalg.eigvalsh(smaller_gram(new - old))[-1].clamp_min(0)))
+        strength = change / laws.spike_threshold(*start.shape)
         row = {"top_start": float(values[0][0]), "top": float(values[1][0]), "strength": strength}
         described = spectra.describe(values[0], values[1], (len(start), start.shape[1]))
         row |= {quantity: described[quantity] for quantity in ("outliers", "bulk_drift", "alpha", "misfit", "reach")}
         rows[name] = row | dict(zip(("overlap_start", "overlap"), overlaps, strict=True))
     return pd.DataFrame(rows).T
+
+
+def _entering(net: nn.Module, x: Tensor, names: list[str]) -> dict[str, Tensor]:
+    """What each of these weight matrices is multiplied with, (n, columns), from one evaluation of the network."""
+    modules = {name: net.get_submodule(name.removesuffix("weight").rstrip(".")) for name in names}
+    x = evaluation.inputs(net, x)
+    calls = evaluation.calls_of(net, x, modules)
+    if missing := [name for name in names if name not in calls]:
+        raise ValueError(f"run: got a network with layer {missing[0]!r}, which is not called for data.x")
+    return {name: evaluation.mean_input(modules[name], calls[name], evaluation.count(x)) for name in names}
 
 
 def _class_directions(x: Tensor, y: Tensor) -> Tensor | None:
@@ -69,103 +88,33 @@ def _class_directions(x: Tensor, y: Tensor) -> Tensor | None:
         return None
 
 
-def _smaller_gram(matrix: Tensor) -> Tensor:
-    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    return gram(tall)
-
-
-def _leading(matrix: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """All singular values, and the k leading right singular vectors as columns, fewer where there are fewer.
-
-    From the smaller Gram matrix, unless the smallest value would suffer from the square.
-    """
-    squares, vectors = torch.linalg.eigh(_smaller_gram(matrix))
-    if float(squares[0]) > 1e-8 * float(squares[-1]):
-        values, near = squares.flip(0).sqrt(), vectors.flip(1)[:, :k]
-        wide = matrix.shape[0] < matrix.shape[1]
-        return values, matrix.T @ near / values[:k] if wide else near
-    _, values, right = torch.linalg.svd(matrix, full_matrices=False)
-    return values, right[:k].T
-
-
-@torch.no_grad()
-def entering(net: nn.Module, x: Tensor, name: str) -> Tensor:
-    """What a weight matrix is multiplied with: (n, d), d its number of columns. Evaluated in evaluation mode.
-
-    A convolution multiplies every patch of an image, and some layers every word of a text: then it is their mean.
-
-    Parameters
-    ----------
-    net : a TwoLayerNet, or a module that takes x.  x : (n, ...).
-    name : of a linear layer or two-dimensional convolution among `spectra.weight_matrices`, e.g. "hidden1.weight".
-
-    Raises
-    ------
-    ValueError, TypeError : another name; a layer of another kind, or one that is not called for x.
-    """
-    return _entering(net, x, [name])[name]
-
-
-@torch.no_grad()
-def _entering(net: nn.Module, x: Tensor, names: list[str]) -> dict[str, Tensor]:
-    """What enters each of these layers, from one evaluation of the network."""
-    matrices = spectra.weight_matrices(net)
-    for name in names:
-        if name not in matrices:
-            raise ValueError(f"name: got {name!r}, expected one of {', '.join(matrices)}")
-    x = cast(Tensor, inputs(net, x))
-    modules = {name: net.get_submodule(name.removesuffix("weight").rstrip(".")) for name in names}
-    seen: dict[str, Tensor] = {name: x for name, module in modules.items() if isinstance(module, TwoLayerNet)}
-    for name, module in modules.items():
-        if name not in seen and not isinstance(module, nn.Linear | nn.Conv2d):
-            raise ValueError(f"name: got {name!r}, a {type(module).__name__}, expected a linear layer or a convolution")
-    hooked = [(name, module) for name, module in modules.items() if name not in seen]
-    handles = [module.register_forward_pre_hook(_keep_in(seen, name)) for name, module in hooked]
-    try:
-        if handles:
-            with evaluated(net):
-                net(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    for name, module in hooked:
-        if name not in seen:
-            raise ValueError(f"name: got {name!r}, expected a layer that is called for x")
-        seen[name] = _rows(module, seen[name])
-    return seen
-
-
-def _keep_in(seen: dict[str, Tensor], name: str) -> Callable[[nn.Module, tuple], None]:
-    """A hook that keeps what a module is given, at its first call."""
-
-    def keep(module: nn.Module, args: tuple) -> None:
-        seen.setdefault(name, args[0])
-
-    return keep
-
-
-def _rows(module: nn.Module, entered: Tensor) -> Tensor:
-    """One row for each sample: the mean over its patches or words."""
-    if isinstance(module, nn.Linear):
-        return entered.reshape(len(entered), -1, module.in_features).mean(1)
-    how = {k: getattr(module, k) for k in ("kernel_size", "dilation", "padding", "stride")}
-    return functional.unfold(entered, **how).mean(2)
-
-
 def class_directions(x: Tensor, y: Tensor) -> Tensor:
     """Orthonormal directions that span the differences of the class means of x, the largest difference first.
 
     Parameters
     ----------
-    x : (n, d).  y : (n, k), the largest entry of a row marks its class; or (n,), two classes by their sign.
+    x : tensor or array (n, d)
+        Samples.
+    y : tensor or array (n, k) or (n,)
+        The largest entry of a row marks its class; or two classes by their sign.
 
     Returns
     -------
-    (d, k - 1), float64.
+    Tensor
+        (d, k - 1), float64.
 
     Raises
     ------
-    ValueError : shapes that do not fit, fewer than two classes, means that span fewer than k - 1 directions.
+    ValueError
+        If shapes do not fit, there are fewer than two classes, or their means span fewer than k - 1 directions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import measure
+    >>> x = torch.tensor([[1.0, 0.0], [3.0, 0.0], [-2.0, 0.0]])
+    >>> measure.class_directions(x, torch.tensor([1.0, 1.0, -1.0])).abs().flatten().tolist()
+    [1.0, 0.0]
     """
     x = _checks.array("x", x, None, None).double()
     y = _checks.array("y", y, len(x), *[None] * (np.ndim(y) - 1))
@@ -180,32 +129,42 @@ def class_directions(x: Tensor, y: Tensor) -> Tensor:
     return right[:k].T
 
 
-def threshold(matrix: Tensor) -> float:
-    """Strength (h d)^(1/4) from which a spike on an (h, d) matrix with independent N(0, 1) entries is seen."""
-    h, d = matrix.shape
-    return (h * d) ** 0.25
-
-
 @torch.no_grad()
 def network(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = None) -> dict[str, float]:
-    """One row of the book's comparison: what a training did to the network.
+    """One row of the book's comparison: what a training did to the network of the theory.
 
     Parameters
     ----------
-    run : of a TwoLayerNet on `data`.
-    data : with known directions.
-    held_out : inputs and labels, as `hold_out` gives them; without them no kernel ridge regression is done.
+    run : training.Run
+        Of a TwoLayerNet on `data`.
+    data : data.Dataset
+        With known directions.
+    held_out : pair of tensors, optional
+        Inputs and labels, as `data.split` gives them; without them no kernel ridge regression is done.
 
     Returns
     -------
-    dict : loss and test_r2 at the end; of the spectrum of W / sqrt h its top value, the number of outliers and
-        bulk_drift (`spectra.compare`; NaN where nothing is left of the bulk); alpha and ks, the power-law fit to its
-        squares; overlap of its top right singular vector with the directions; kta; and, with `held_out`, ck_r2 and
-        ntk_r2 (see `kernel_scores`).
+    dict
+        loss and test_r2 at the end; of the spectrum of W / sqrt h its top value, the number of outliers and bulk_drift
+        (`spectra.compare`); alpha and ks, the power-law fit to its squares; overlap of its top right singular vector
+        with the directions; kta, the alignment of the tangent kernel; and, with `held_out`, ck_r2 and ntk_r2 (see
+        `kernels.kernel_scores`).
 
     Raises
     ------
-    ValueError : data whose directions are unknown.  TypeError : no TwoLayerNet.
+    TypeError
+        If the run is not of a TwoLayerNet.
+    ValueError
+        If the directions of the data are unknown.
+
+    Examples
+    --------
+    >>> from helpers import data, measure, networks, training
+    >>> problem = data.teacher_student(60, 30)
+    >>> run = training.train(networks.TwoLayerNet(30, 40), problem, lr=1.0, epochs=3)
+    >>> row = measure.network(run, problem)
+    >>> row["outliers"], round(row["bulk_drift"])
+    (0, 0)
     """
     if data.directions is None:
         raise ValueError("data: got directions None, expected data whose directions are known")
@@ -214,22 +173,17 @@ def network(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = No
     width = math.sqrt(len(run.after.readout))
     start = spectra.singular_values(run.before.weight) / width
     values = spectra.singular_values(run.after.weight) / width
-    try:
-        change = spectra.compare(start, values)
-        outliers, drift = len(change.outliers), change.bulk_drift
-    except ValueError:  # every value has left the initial bulk
-        outliers, drift = len(values), math.nan
-    tail = spectra.fit_power_law(values**2)
+    change, tail = spectra.compare(start, values), spectra.fit_power_law(values**2)
     row = {
-        "loss": float(run.history["loss"].iloc[-1]),
+        "loss": run.loss,
         "test_r2": run.test_r2,
         "top": float(values[0]),
-        "outliers": outliers,
-        "bulk_drift": drift,
+        "outliers": len(change.outliers),
+        "bulk_drift": change.bulk_drift,
         "alpha": tail.alpha,
         "ks": tail.distance,
         "overlap": spectra.overlap(spectra.top_triplet(run.after.weight)[2], data.directions),
     }
     if held_out is None:
-        return row | {"kta": kernels.alignment(kernels.cross_kernels(run.after, data.x, data.x)[1], data.y)}
+        return row | {"kta": kernels.alignment(kernels.neural_tangent_kernel(run.after, data.x), data.y)}
     return row | kernels.kernel_scores(run.after, data, held_out)

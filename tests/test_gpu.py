@@ -41,7 +41,7 @@ ON_THE_CARD = {  # name -> what is computed from a network and its data; it stay
     "eigenvalues": lambda net, d: spectra.eigenvalues(d.x @ d.x.T),
     "a few singular values": lambda net, d: spectra.singular_triplets(net.weight, 3)[1],
     "eigenvalues of the conjugate kernel": lambda net, d: operators.conjugate_kernel_eigenvalues(net, d.x),
-    "cross kernels": lambda net, d: torch.cat(kernels.cross_kernels(net, d.x, d.x_test)),
+    "cross kernels": lambda net, d: kernels.neural_tangent_kernel(net, d.x, d.x_test),
 }
 ON_THE_PROCESSOR = {  # name -> what comes back as numbers or arrays
     "conjugate kernel, product": lambda net, d: products(operators.conjugate_kernel_operator(net, d.x)),

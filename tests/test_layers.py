@@ -29,32 +29,67 @@ def run():
 
 def test_what_enters_a_linear_layer_are_the_features_before_it():
     net, x = networks.mlp(40, 3, width=30, depth=2), torch.randn(7, 40, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(measure.entering(net, x, "hidden1.weight"), x)
-    torch.testing.assert_close(measure.entering(net, x, "hidden2.weight"), net[:2](x))
-    torch.testing.assert_close(measure.entering(net, x, "readout.weight"), net[:4](x))
+    assert torch.equal(networks.layer_inputs(net, x, "hidden1", over="mean"), x)
+    torch.testing.assert_close(networks.layer_inputs(net, x, "hidden2", over="mean"), net[:2](x))
+    torch.testing.assert_close(networks.layer_inputs(net, x, "readout", over="mean"), net[:4](x))
 
 
 def test_what_enters_a_convolution_is_its_mean_patch():
     problem = images()
     net = networks.convolutional(problem.x.shape[1:], 3, channels=(4, 5), kernel_size=3)
-    patches = measure.entering(net, problem.x, "convolution2.weight")
+    patches = networks.layer_inputs(net, problem.x, "convolution2", over="mean")
     weight = spectra.weight_matrices(net)["convolution2.weight"]
     assert patches.shape == (len(problem.x), weight.shape[1])
     mean_output = net[:3](problem.x).flatten(2).mean(2)  # convolution is linear: the mean patch gives the mean output
     torch.testing.assert_close(patches @ weight.T, mean_output.detach(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("padding, mode", [("same", "zeros"), (2, "circular"), (1, "reflect")])
+def test_patches_are_padded_as_the_convolution_pads(padding, mode):
+    layer = nn.Conv2d(2, 4, 3, padding=padding, padding_mode=mode, bias=False)
+    x = torch.randn(3, 2, 7, 6)
+    entered = networks.layer_inputs(nn.Sequential(layer, nn.Flatten()), x, "0", over="mean")
+    left = layer(x).mean((2, 3)).detach()
+    torch.testing.assert_close(entered @ layer.weight.detach().flatten(1).T, left, rtol=1e-4, atol=1e-5)
+
+
+def test_groups_and_other_dimensions_are_refused():
+    for layer, x in ((nn.Conv2d(4, 4, 3, groups=2), torch.ones(2, 4, 5, 5)), (nn.Conv1d(4, 4, 3), torch.ones(2, 4, 5))):
+        with pytest.raises(ValueError, match=r"^layer: got a Conv"):
+            networks.layer_inputs(nn.Sequential(layer, nn.Flatten()), x, "0", over="mean")
+
+
+class Twice(nn.Module):
+    """One matrix that multiplies twice; the second input comes by its name."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.layer(input=self.layer(x) + 1)
+
+
+def test_the_mean_is_over_every_call():
+    net, x = Twice(), torch.randn(5, 3)
+    second = (net.layer(x) + 1).detach()
+    torch.testing.assert_close(networks.layer_inputs(net, x, "layer", over="mean"), (x + second) / 2)
+    torch.testing.assert_close(networks.layer_inputs(net, x, "layer"), second)
+    with pytest.raises(ValueError, match=r"^over"):
+        networks.layer_inputs(net, x, "layer", over="sum")
+
+
 def test_a_two_layer_network_sees_its_inputs():
     x = torch.ones(3, 5)
-    assert torch.equal(measure.entering(networks.TwoLayerNet(5, 7), x, "weight"), x)
+    assert torch.equal(networks.layer_inputs(networks.TwoLayerNet(5, 7), x, "", over="mean"), x)
 
 
 def test_layers_that_are_not_there_are_refused():
     net = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 1))
-    with pytest.raises(ValueError, match=r"^name"):
-        measure.entering(net, torch.ones(3, 2, dtype=torch.long), "7.weight")
-    with pytest.raises(ValueError, match=r"^name.*Embedding"):
-        measure.entering(net, torch.ones(3, 2, dtype=torch.long), "0.weight")
+    with pytest.raises(ValueError, match=r"^layer"):
+        networks.layer_inputs(net, torch.ones(3, 2, dtype=torch.long), "7", over="mean")
+    with pytest.raises(ValueError, match=r"^layer.*Embedding"):
+        networks.layer_inputs(net, torch.ones(3, 2, dtype=torch.long), "0", over="mean")
 
 
 def test_class_directions_span_the_planted_means():
@@ -130,8 +165,8 @@ class Unused(nn.Module):
 
 
 def test_a_layer_that_is_not_called_is_refused():
-    with pytest.raises(ValueError, match=r"^name: got 'idle.weight', expected a layer that is called"):
-        measure.entering(Unused(), torch.ones(4, 3), "idle.weight")
+    with pytest.raises(ValueError, match=r"^layer: got 'idle', expected a module that is called"):
+        networks.layer_inputs(Unused(), torch.ones(4, 3), "idle", over="mean")
 
 
 def test_a_layer_whose_bulk_has_left_is_all_outliers():

@@ -178,7 +178,7 @@ class Clock:
 
 def test_by_default_watching_takes_three_percent_of_the_time_at_most(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(monitor, "time", clock)
+    monkeypatch.setattr("helpers.monitor.monitor.time", clock)
     watch = SpectralMonitor(mlp())
     for _ in range(20_000):
         clock.now += 0.05
@@ -295,7 +295,7 @@ def test_a_killed_run_keeps_its_record_and_a_resumed_one_appends(tmp_path):
     watch.step(8)
     frame = SpectralMonitor(net, every=2, path=tmp_path / "run").frame
     assert frame["step"].tolist() == [0, 2, 4, 6, 8]
-    np.testing.assert_allclose(frame["moved"], 1.01 ** frame["step"] - 1, atol=1e-5)  # against the first start
+    np.testing.assert_allclose(frame["mean_drift"], 1.01 ** frame["step"] - 1, atol=1e-5)  # against the first start
     np.testing.assert_allclose(frame["right_overlap"], 1, atol=1e-6)
 
 

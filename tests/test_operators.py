@@ -93,8 +93,8 @@ def test_conjugate_kernel(net, memory):
 def test_conjugate_kernel_of_a_layer(memory):
     net = perceptron()
     x = problem(net).x
-    operator = operators.conjugate_kernel_operator(net, x, "hidden2", memory=memory)
-    torch.testing.assert_close(dense(operator), kernels.conjugate_kernel(net, x, "hidden2"))
+    operator = operators.conjugate_kernel_operator(net, x, layer="hidden2", memory=memory)
+    torch.testing.assert_close(dense(operator), kernels.conjugate_kernel(net, x, layer="hidden2"))
 
 
 @pytest.mark.parametrize("n", [4, 7, 30])

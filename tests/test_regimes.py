@@ -46,14 +46,36 @@ def test_a_size_that_leaves_no_test_is_refused(size, error):
 def test_cross_kernels_are_blocks_of_the_kernels(activation):
     net = networks.TwoLayerNet(40, 60, activation, output_scale=0.7).double()
     x = PROBLEM.x[:30].double()
-    conjugate, tangent = kernels.cross_kernels(net, x[:10], x)
-    torch.testing.assert_close(conjugate, kernels.conjugate_kernel(net, x)[:10])
-    torch.testing.assert_close(tangent, kernels.neural_tangent_kernel(net, x)[:10])
+    for kernel in (kernels.conjugate_kernel, kernels.neural_tangent_kernel):
+        torch.testing.assert_close(kernel(net, x[:10], x), kernel(net, x)[:10])
+    alone = kernels.neural_tangent_kernel(net, x, train_readout=False)
+    torch.testing.assert_close(kernels.neural_tangent_kernel(net, x[:10], x, train_readout=False), alone[:10])
 
 
-def test_cross_kernels_want_the_networks_of_the_book():
+@pytest.mark.parametrize("memory", [2**30, 2**17])
+@pytest.mark.parametrize("outputs", ["trace", "sum", 1])
+def test_cross_kernels_of_any_network_are_blocks_of_its_kernel(memory, outputs):
+    net = networks.mlp(40, 3, width=25, depth=2).double()
+    a, b = PROBLEM.x[:37].double(), PROBLEM.x[20:60].double()
+    options = dict(outputs=outputs, memory=memory)
+    whole = kernels.neural_tangent_kernel(net, torch.cat([a, b]), outputs=outputs)
+    torch.testing.assert_close(kernels.neural_tangent_kernel(net, a, b, **options), whole[:37, 37:])
+    torch.testing.assert_close(
+        kernels.conjugate_kernel(net, a, b), kernels.conjugate_kernel(net, torch.cat([a, b]))[:37, 37:]
+    )
+
+
+def test_the_other_samples_are_checked_by_their_name():
+    net, two_layers = networks.mlp(40, 1), networks.TwoLayerNet(40, 5)
+    for kernel in (kernels.conjugate_kernel, kernels.neural_tangent_kernel):
+        for one in (net, two_layers):
+            with pytest.raises(ValueError, match=r"^other"):
+                kernel(one, PROBLEM.x, PROBLEM.x * math.nan)
+
+
+def test_scores_want_the_network_of_the_book():
     with pytest.raises(TypeError, match=r"^net"):
-        kernels.cross_kernels(torch.nn.Linear(3, 1), PROBLEM.x, PROBLEM.x)
+        kernels.kernel_scores(torch.nn.Linear(3, 1), *data.hold_out(PROBLEM, 50))
 
 
 def test_r2_of_the_mean_is_zero_and_of_the_labels_one():

@@ -447,16 +447,16 @@ def test_conjugate_kernel_of_any_network():
     hidden = net[:4](x).detach()
     torch.testing.assert_close(kernels.conjugate_kernel(net, x), hidden @ hidden.T / 11)
     early = net[:2](x).detach()
-    torch.testing.assert_close(kernels.conjugate_kernel(net, x, "2"), early @ early.T / 11)
+    torch.testing.assert_close(kernels.conjugate_kernel(net, x, layer="2"), early @ early.T / 11)
     net, x = convolutions().double().eval(), random(4, 2, 10, 10)
     pixels = net[:7](x).flatten(1).detach()
-    torch.testing.assert_close(kernels.conjugate_kernel(net, x, "7"), pixels @ pixels.T / pixels.shape[1])
+    torch.testing.assert_close(kernels.conjugate_kernel(net, x, layer="7"), pixels @ pixels.T / pixels.shape[1])
     net, x = CASES["torch's encoder"][0]().double(), random(5, 5, 8)
     inner = net[0].eval().norm1(x + net[0]._sa_block(x, None, None))
     inner = torch.relu(net[0].linear1(inner)).flatten(1).detach()
-    torch.testing.assert_close(kernels.conjugate_kernel(net, x, "0.linear2"), inner @ inner.T / inner.shape[1])
+    torch.testing.assert_close(kernels.conjugate_kernel(net, x, layer="0.linear2"), inner @ inner.T / inner.shape[1])
     net, x = TwoLayerNet(4, 6).double(), random(5, 4)
-    torch.testing.assert_close(kernels.conjugate_kernel(net, x, ""), x @ x.T / 4)
+    torch.testing.assert_close(kernels.conjugate_kernel(net, x, layer=""), x @ x.T / 4)
 
 
 NET, X = perceptron(), torch.randn(6, 7)
@@ -510,10 +510,10 @@ def ck(*args, **options):
             ck(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()), X),
             ValueError,
         ),
-        ("layer: got 'head', expected one of 0, 1, 2, 3, 4", ck(NET, X, "head"), ValueError),
+        ("layer: got 'head', expected one of 0, 1, 2, 3, 4", ck(NET, X, layer="head"), ValueError),
         (
             "layer: got 'other', expected a module that is called",
-            ck(UNUSED, X, "other", forward=lambda net, x: net["used"](x)),
+            ck(UNUSED, X, layer="other", forward=lambda net, x: net["used"](x)),
             ValueError,
         ),
         ("layer: got the linear layers, expected a module", ck(UNUSED, X, forward=lambda net, x: x), ValueError),

@@ -64,7 +64,7 @@ def test_moved_bulk():
 def test_bulk_left():
     values = spectra.singular_values(START)
     change = spectra.compare(values, values)
-    until = (change.initial_edge + change.margin) / values[-1]
+    until = (change.edge_before + change.margin) / values[-1]
     assert words(1.01 * until * START) == "bulk left"
     assert words(0.99 * until * START).startswith("moved bulk")
 
@@ -119,7 +119,7 @@ def test_numbers_are_those_of_the_functions_they_come_from():
     change, fit = spectra.compare(old, new), spectra.fit_power_law(new**2, max_alpha=math.inf)
     assert row["outliers"] == row["mp_outliers"] == 2
     assert row["bulk_drift"] == pytest.approx(change.bulk_drift)
-    assert row["moved"] == pytest.approx(float((new[2:] - old[2:]).abs().mean() / old[2:].mean()))
+    assert row["mean_drift"] == pytest.approx(float((new[2:] - old[2:]).abs().mean() / old[2:].mean()))
     assert (row["alpha"], row["ks"], row["tail_size"]) == pytest.approx((fit.alpha, fit.distance, fit.tail_size))
     assert row["stable_rank"] == pytest.approx(float(spiked(2.0, 3.0).norm() ** 2 / new[0] ** 2))
     assert row["mp_variance"] == pytest.approx(1, rel=0.03)

@@ -2,13 +2,12 @@
 
 from .conjugate import conjugate_kernel, dual_kernel
 from .labels import RIDGES, alignment, kernel_ridge, kernel_scores, ridge_r2
-from .tangent import cross_kernels, neural_tangent_kernel
+from .tangent import neural_tangent_kernel
 
 __all__ = [
     "RIDGES",
     "alignment",
     "conjugate_kernel",
-    "cross_kernels",
     "dual_kernel",
     "kernel_ridge",
     "kernel_scores",

@@ -8,22 +8,29 @@ from torch import Tensor, nn
 
 from .. import _checks
 from ..activations import Activation, hermite_coefficients
-from ..networks import TwoLayerNet
-from ..networks.evaluation import Forward, layer_inputs
+from ..networks import TwoLayerNet, evaluation
+from ..networks.evaluation import Forward
 from ..spectra.values import gram
 
 
-def _is_two_layer(net: nn.Module, forward: Forward | None) -> TypeGuard[TwoLayerNet]:
-    return isinstance(net, TwoLayerNet) and forward is None
+def is_two_layer(net: nn.Module, forward: Forward | None) -> TypeGuard[TwoLayerNet]:
+    """Whether the closed forms hold: a subclass may compute something else."""
+    return type(net) is TwoLayerNet and forward is None
 
 
-def _inputs(net: TwoLayerNet, x: Tensor | Mapping[str, Tensor]) -> Tensor:
-    return _checks.array("x", x, None, net.weight.shape[1]).to(net.weight)
+def two_layer_inputs(net: TwoLayerNet, x: Tensor | Mapping[str, Tensor], name: str = "x") -> Tensor:
+    """Inputs (n, d) of a TwoLayerNet, of its dtype and on its device."""
+    return _checks.array(name, x, None, net.weight.shape[1]).to(net.weight)
 
 
 @torch.no_grad()
 def conjugate_kernel(
-    net: nn.Module, x: Tensor | Mapping[str, Tensor], layer: str | None = None, *, forward: Forward | None = None
+    net: nn.Module,
+    x: Tensor | Mapping[str, Tensor],
+    other: Tensor | Mapping[str, Tensor] | None = None,
+    *,
+    layer: str | None = None,
+    forward: Forward | None = None,
 ) -> Tensor:
     """The conjugate kernel F F' / width of the features F (n, width): of a TwoLayerNet, the hidden ones.
 
@@ -32,24 +39,48 @@ def conjugate_kernel(
 
     Parameters
     ----------
-    net : a module.  x : (n, d) for a TwoLayerNet; else as in `neural_tangent_kernel`.
-    layer : name of the module whose input are the features, one of `net.named_modules()`.
-    forward : as in `neural_tangent_kernel`.
+    net : nn.Module
+        The network; it is left as it was.
+    x : tensor, array or mapping
+        (n, d) for a TwoLayerNet; else as in `neural_tangent_kernel`.
+    other : like x, optional
+        m further samples: then the kernel of x against them.
+    layer : str, optional
+        Name of the module whose input are the features, one of `net.named_modules()`.
+    forward : callable, optional
+        As in `neural_tangent_kernel`.
 
     Returns
     -------
-    (n, n), symmetric, of the features' dtype and device. Its rank is at most the width.
+    Tensor
+        (n, n), symmetric, of rank at most the width, or (n, m); of the features' dtype and device.
 
     Raises
     ------
-    TypeError : net is no module.  ValueError : x has another shape or is not finite, there is no linear layer or no
-        module of this name, or it is not called or gets no (n, ...).
+    TypeError
+        If net is no module.
+    ValueError
+        If x has another shape or is not finite, there is no linear layer or no module of this name, or it is not
+        called or gets no (n, ...).
+
+    Examples
+    --------
+    >>> from helpers import data, kernels, networks
+    >>> problem = data.teacher_student(40, 20, n_test=10)
+    >>> net = networks.TwoLayerNet(20, 30)
+    >>> kernels.conjugate_kernel(net, problem.x_test, problem.x).shape
+    torch.Size([10, 40])
     """
-    if _is_two_layer(net, forward) and layer is None:
-        features = net.features(_inputs(net, x))
-    else:
-        features = layer_inputs(net, x, layer, forward)
-    return gram(features.T).div_(features.shape[1])
+
+    def features(x: Tensor | Mapping[str, Tensor], name: str) -> Tensor:
+        if is_two_layer(net, forward) and layer is None:
+            return net.features(two_layer_inputs(net, x, name))
+        samples = evaluation.inputs(evaluation.network(net), x, name)
+        return evaluation.layer_inputs(net, samples, layer, forward=forward)
+
+    f = features(x, "x")
+    product = gram(f.T) if other is None else f @ features(other, "other").T
+    return product.div_(f.shape[1])
 
 
 _HERMITE_TERMS = 64

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
-from torch.func import functional_call, jacrev, vmap
+from torch.func import jacrev, vmap
 
 from ..networks import evaluation
-from ..networks.evaluation import Flat, Forward, Inputs, rows
+from ..networks.evaluation import Forward, Function, Inputs, rows
 from . import gram, layer_rules
 from .gram import Factors
 
@@ -38,13 +38,8 @@ class Gradients:
     """
 
     def __init__(self, net: nn.Module, x: Inputs, forward: Forward | None = None) -> None:
-        self._flat = Flat(net, forward)
-        parameters = dict(self._flat.named_parameters())
-        self._fixed = {k: p.detach() for k, p in parameters.items()}
-        self._trained = {k: p.detach().requires_grad_() for k, p in parameters.items() if p.requires_grad}
-        if not self._trained:
-            raise ValueError(f"net: got {type(net).__name__} with nothing to train, expected some requires_grad")
-        self.layers = {k: m for k, m in self._flat.named_modules() if layer_rules.rule(m)}
+        self._function = Function(net, forward)
+        self.layers = {k: m for k, m in self._function.flat.named_modules() if layer_rules.rule(m)}
         self._vectorized = True
         self._try_out(rows(x, slice(2)))
 
@@ -59,22 +54,16 @@ class Gradients:
             found.append(gram.plain([g.flatten(1) for g in gradients]))
         return found
 
-    def _outputs(self, parameters: dict[str, Tensor], x: Inputs) -> Tensor:
-        return functional_call(self._flat, self._fixed | self._flat.buffers_copied() | parameters, (x,))
-
     def _call(self, x: Inputs) -> Tensor:
-        y = self._outputs(self._trained, x)
-        if not y.requires_grad:
-            raise ValueError("net: got outputs without a gradient, expected some that depend on the trained parameters")
-        return y
+        return _differentiable(self._function(x))
 
     def _names(self, layer: str) -> list[str]:
         """The trained parameters of a layer; a shared one is listed under one of its names only."""
-        return [name for k in ("weight", "bias") if (name := f"{layer}.{k}") in self._trained]
+        return [name for k in ("weight", "bias") if (name := f"{layer}.{k}") in self._function.trained]
 
     def _rest(self) -> list[str]:
         covered = {name for layer in self.layers for name in self._names(layer)}
-        return [name for name in self._trained if name not in covered]
+        return [name for name in self._function.trained if name not in covered]
 
     def _capture(self, x: Inputs, readout: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Input (n, ...) and gradients at the output (n, c, ...) of every layer that is called once."""
@@ -108,7 +97,7 @@ class Gradients:
 
     def _each_sample(self, x: Inputs, readout: Tensor, names: list[str]) -> list[Tensor]:
         """Gradients with respect to the named parameters, (n, c, ...) each, by autograd, one sample at a time."""
-        leaves, found = [self._trained[name] for name in names], []
+        leaves, found = [self._function.trained[name] for name in names], []
         for i in range(evaluation.count(x)):
             y = self._call(rows(x, slice(i, i + 1)))[0]
             found += [torch.autograd.grad(y @ r, leaves, retain_graph=True, materialize_grads=True) for r in readout]
@@ -118,24 +107,17 @@ class Gradients:
         """The same by torch.func, all samples at once."""
 
         def chosen(parameters: dict[str, Tensor], row: Inputs) -> Tensor:
-            return readout @ self._outputs(parameters, rows(row, None))[0]
+            return readout @ self._function(rows(row, None), parameters)[0]
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "There is a performance drop")
-            gradients = vmap(jacrev(chosen), (None, 0))({name: self._fixed[name] for name in names}, x)
+            gradients = vmap(jacrev(chosen), (None, 0))({name: self._function.fixed[name] for name in names}, x)
         return [gradients[name] for name in names]
 
     def _try_out(self, x: Inputs) -> None:
         """Learn from the first samples what holds for this network and how much memory one sample takes."""
-        saved: list[Tensor] = []
-        own = {p.data_ptr() for p in self._fixed.values()}
-
-        def save(tensor: Tensor) -> Tensor:
-            saved.append(tensor)
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
-            y = self._call(x).detach()
+        y, graph = self._function.graph(x)
+        y = _differentiable(y).detach()
         n, self.outputs = y.shape
         self.dtype, self.device = y.dtype, y.device
         self._tolerance = torch.finfo(y.dtype).eps ** (1 / 3)
@@ -143,7 +125,9 @@ class Gradients:
 
         self._refuse_mixing(x, y)
         captured = self._capture(x, readout)
-        exact = dict(zip(self._trained, self._each_sample(x, readout, list(self._trained)), strict=True))
+        exact = dict(
+            zip(self._function.trained, self._each_sample(x, readout, list(self._function.trained)), strict=True)
+        )
         self.layers = {k: m for k, m in self.layers.items() if k in captured and self._holds(k, *captured[k], exact)}
         try:
             found = self.factors(x, readout)
@@ -151,7 +135,7 @@ class Gradients:
             self._vectorized = False
             found = self.factors(x, readout)
 
-        graph = sum(t.nbytes for t in saved if t.data_ptr() not in own) + sum(g.nbytes for _, g in captured.values())
+        graph += sum(g.nbytes for _, g in captured.values())
         self.kept = -(-sum(f.nbytes for item in found for f in item) // n)
         self.passing = -(-graph // n)
         self.pair = max(gram.pair_bytes(item[0].shape[1], y.element_size()) for item in found)
@@ -177,3 +161,9 @@ class Gradients:
         found = layer_rules.factors(module, a, g)
         gram.add_gram(kernel, found, found, memory=2**62)
         return float((kernel - wanted).abs().max()) <= self._tolerance * float(wanted.abs().max())
+
+
+def _differentiable(y: Tensor) -> Tensor:
+    if not y.requires_grad:
+        raise ValueError("net: got outputs without a gradient, expected some that depend on the trained parameters")
+    return y

@@ -10,7 +10,7 @@ from .. import _checks
 from ..data import Dataset
 from ..networks import TwoLayerNet
 from ..training import r2
-from .tangent import _check_two_layer, _cross
+from .tangent import both_kernels
 
 # Ridges among which the held-out samples choose, in units of a kernel whose diagonal is about 1.
 RIDGES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
@@ -128,11 +128,12 @@ def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tenso
     -------
     dict : ck_r2, ntk_r2 (test R2 by `ridge_r2`), kta (alignment of the tangent kernel with the training labels).
     """
-    _check_two_layer(net)
+    if not isinstance(net, TwoLayerNet):
+        raise TypeError(f"net: got {type(net).__name__}, expected a TwoLayerNet")
     sizes = [len(data.y), len(held_out[1]), len(data.y_test)]
     x = torch.cat([data.x, held_out[0], data.x_test])
     z = net.preactivations(x)
-    both = _cross(net, x, z, data.x, z[: sizes[0]])
+    both = both_kernels(net, x, z, data.x, z[: sizes[0]])
     conjugate, tangent = (
         ridge_r2(train, held, test, data, held_out[1])[0] for train, held, test in (k.split(sizes) for k in both)
     )

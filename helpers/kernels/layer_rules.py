@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional, grad
 
+from ..networks.evaluation import padded, patches
 from . import gram
 from .gram import Factors
 
@@ -33,13 +34,10 @@ def _convolution(module: nn.Conv2d, x: Tensor, g: Tensor) -> Factors:
     """In patches where positions are few, else one group of a convolution for each sample."""
     weight, bias = _trained(module.weight), _trained(module.bias)
     n, c, o = g.shape[:3]
-    # The padding as the module itself resolves it, "same" included.
-    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
-    x = functional.pad(x, module._reversed_padding_repeated_twice, mode=mode)
     few = gram.in_pairs(g[0, 0, 0].numel(), c, o, module.weight[0].numel())
     if few and weight and x.ndim == 4 and module.groups == 1:
-        a = functional.unfold(x, module.kernel_size, module.dilation, 0, module.stride).transpose(1, 2)
-        return gram.factors(a, g.flatten(3).transpose(2, 3), bias=bias)
+        return gram.factors(patches(module, x), g.flatten(3).transpose(2, 3), bias=bias)
+    x = padded(module, x)
     shape, x = (n * o, *module.weight.shape[1:]), x.reshape(1, -1, *x.shape[2:])
     how = {"stride": module.stride, "dilation": module.dilation, "groups": n * module.groups}
     parts = [g.flatten(3).sum(3).flatten(1)] if bias else []

@@ -1,7 +1,7 @@
 """The tangent kernel: by four products for two layers, exact for any network, in blocks that fit a limit of memory."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from .. import _checks
 from ..networks import TwoLayerNet, evaluation
 from ..networks.evaluation import Forward, Inputs, rows
 from ..spectra.values import gram
-from .conjugate import _inputs, _is_two_layer
+from .conjugate import is_two_layer, two_layer_inputs
 from .gradients import Gradients
 from .gram import Factors, add_gram
 
@@ -20,6 +20,7 @@ from .gram import Factors, add_gram
 def neural_tangent_kernel(
     net: nn.Module,
     x: Tensor | Mapping[str, Tensor],
+    other: Tensor | Mapping[str, Tensor] | None = None,
     *,
     train_readout: bool = True,
     outputs: str | int = "trace",
@@ -39,67 +40,83 @@ def neural_tangent_kernel(
 
     Parameters
     ----------
-    net : a module.  x : (n, d) for a TwoLayerNet. Else a tensor or array (n, ...), floats or integers, for net(x), or a
-        mapping of such by name for net(**x).
-    train_readout : whether the readout of a TwoLayerNet is trained too, as in `training.train`.
-    outputs : of f_1 .. f_k, all axes but the first flattened: "trace" for sum_c <grad f_c, grad f_c> / k; "sum" for the
+    net : nn.Module
+        The network.
+    x : tensor, array or mapping
+        (n, d) for a TwoLayerNet. Else a tensor or array (n, ...), floats or integers, for net(x), or a mapping of such
+        by name for net(**x).
+    other : like x, optional
+        m further samples: then the kernel of x against them, as kernel regression needs it.
+    train_readout : bool
+        Whether the readout of a TwoLayerNet is trained too, as in `training.train`.
+    outputs : {"trace", "sum"} or int
+        Of f_1 .. f_k, all axes but the first flattened: "trace" for sum_c <grad f_c, grad f_c> / k; "sum" for the
         pseudo-NTK <grad sum_c f_c, grad sum_c f_c> / k, k times cheaper and equal to it in the limit of infinite
         width; c for f_c alone, counted from 0.
-    forward : (net, x) -> outputs (n, ...). By default net(x) or net(**x), and of that `.logits` where there are.
-    memory : bytes for all that is held besides the network and the kernel. A small limit costs time: where gradients
-        of all samples do not fit, those of a block are computed again for every block before it.
+    forward : callable, optional
+        (net, x) -> outputs (n, ...). By default net(x) or net(**x), and of that `.logits` where there are.
+    memory : int
+        Bytes for all that is held besides the network and the kernel. A small limit costs time: where gradients of all
+        samples do not fit, those of a block are computed again for every block before it.
 
     Returns
     -------
-    (n, n), symmetric, of the outputs' dtype and device.
+    Tensor
+        (n, n), symmetric, or (n, m); of the outputs' dtype and device.
 
     Raises
     ------
-    TypeError : net is no module, x no numbers, the outputs no tensor.  ValueError : x has another shape or is not
-        finite, nothing to train, no such output, too little memory, outputs that depend on the other samples.
+    TypeError
+        If net is no module, x no numbers, the outputs no tensor.
+    ValueError
+        If x has another shape or is not finite, nothing is to be trained, there is no such output, memory is too
+        little, or outputs depend on the other samples.
 
-    Source: Jacot, Gabriel and Hongler (2018); for two layers, Fan and Wang (2020); structured gradients, Novak,
-    Sohl-Dickstein and Schoenholz (2022); pseudo-NTK, Mohamadi, Bae and Sutherland (2023).
+    References
+    ----------
+    Jacot, Gabriel and Hongler (2018); for two layers, Fan and Wang (2020); structured gradients, Novak, Sohl-Dickstein
+    and Schoenholz (2022); pseudo-NTK, Mohamadi, Bae and Sutherland (2023).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import kernels, networks
+    >>> net = networks.mlp(20, 1, width=30)
+    >>> kernel = kernels.neural_tangent_kernel(net, torch.eye(20)[:5])
+    >>> bool(torch.allclose(kernel, kernel.T))
+    True
     """
-    if _is_two_layer(net, forward):
+    if is_two_layer(net, forward):
         numbers(outputs, 1)
-        return _two_layer_kernel(net, _inputs(net, x), train_readout)
+        against = None if other is None else two_layer_inputs(net, other, "other")
+        return two_layer_kernel(net, two_layer_inputs(net, x), against, train_readout)
     if not train_readout:
         raise ValueError("train_readout: got False, expected True; freeze parameters with requires_grad_(False)")
-    return empirical_kernel(net, x, outputs, forward, memory)
+    return empirical_kernel(net, x, other, outputs, forward, memory)
 
 
 @torch.no_grad()
-def _two_layer_kernel(net: TwoLayerNet, x: Tensor, train_readout: bool) -> Tensor:
+def two_layer_kernel(net: TwoLayerNet, x: Tensor, other: Tensor | None, train_readout: bool) -> Tensor:
+    """The tangent kernel of x (n, d) by the formula: (n, n), or (n, m) against other (m, d)."""
     h, d = net.weight.shape
     z = net.preactivations(x)
-    slopes = net.activation.derivative(z) * net.readout
-    kernel = gram(slopes.T).mul_(gram(x.T)).mul_(1 / (h * d))
+    if other is not None:
+        conjugate, tangent = both_kernels(net, x, z, other, net.preactivations(other))
+        return tangent if train_readout else tangent.sub_(conjugate)
+    kernel = gram(slopes(net, z).T).mul_(gram(x.T)).mul_(1 / (h * d))
     return kernel.add_(gram(net.activation(z).T), alpha=1 / h) if train_readout else kernel
 
 
-@torch.no_grad()
-def cross_kernels(net: TwoLayerNet, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Conjugate and tangent kernel (both layers) of inputs `a` (m, d) against `b` (n, d), each (m, n).
-
-    For a = b they are `kernels.conjugate_kernel` and `kernels.neural_tangent_kernel`.
-    """
-    _check_two_layer(net)
-    return _cross(net, a, net.preactivations(a), b, net.preactivations(b))
-
-
-def _check_two_layer(net: object) -> None:
-    if not isinstance(net, TwoLayerNet):
-        raise TypeError(f"net: got {type(net).__name__}, expected a TwoLayerNet")
-
-
-def _cross(net: TwoLayerNet, a: Tensor, first: Tensor, b: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """`cross_kernels` of inputs whose preactivations are known."""
+def both_kernels(net: TwoLayerNet, a: Tensor, z: Tensor, b: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """Conjugate and tangent kernel, (m, n) each, of inputs a (m, d) against b (n, d) with preactivations z and w."""
     h, d = net.weight.shape
-    conjugate = (net.activation(first) @ net.activation(second).T).div_(h)
-    slopes = net.activation.derivative(first) * net.readout
-    tangent = slopes @ (net.activation.derivative(second) * net.readout).T
-    return conjugate, tangent.mul_(a @ b.T).div_(h * d).add_(conjugate)
+    conjugate = (net.activation(z) @ net.activation(w).T).div_(h)
+    return conjugate, (slopes(net, z) @ slopes(net, w).T).mul_(a @ b.T).div_(h * d).add_(conjugate)
+
+
+def slopes(net: TwoLayerNet, z: Tensor) -> Tensor:
+    """S = s'(Z) diag(v) of preactivations Z (n, h)."""
+    return net.activation.derivative(z) * net.readout
 
 
 # Samples are evaluated together up to this many bytes, beyond which they leave the processor's cache, or this many.
@@ -171,36 +188,38 @@ def _add(kernel: Tensor, left: list[Factors], right: list[Factors], memory: int)
         add_gram(kernel, a, b, memory)
 
 
-def _add_strip(kernel: Tensor, gather: Callable[[slice], list[Factors]], strips: list[slice], memory: int) -> None:
-    """Add the rows of the last strip, from the first column to the diagonal. No more than two strips are held."""
-    left = gather(strips[-1])
-    for strip in strips[:-1]:
-        _add(kernel[strips[-1], strip], left, gather(strip), memory)
-    _add(kernel[strips[-1], strips[-1]], left, left, memory)
-
-
 def empirical_kernel(
-    net: nn.Module, x: Tensor | Mapping[str, Tensor], outputs: str | int, forward: Forward | None, memory: int
+    net: nn.Module,
+    x: Tensor | Mapping[str, Tensor],
+    other: Tensor | Mapping[str, Tensor] | None,
+    outputs: str | int,
+    forward: Forward | None,
+    memory: int,
 ) -> Tensor:
-    """What `kernels.neural_tangent_kernel` says, for any network."""
+    """What `neural_tangent_kernel` says, for any network."""
     memory = _checks.integer("memory", memory)
     x = evaluation.inputs(evaluation.network(net), x)
-    n = evaluation.count(x)
+    against = x if other is None else evaluation.inputs(net, other, "other")
+    n, m = evaluation.count(x), evaluation.count(against)
     with torch.enable_grad(), evaluation.evaluated(net):
         gradients = Gradients(net, x, forward)
         chosen = numbers(outputs, gradients.outputs)
-        blocks = _blocks(gradients, n, max(1, len(chosen)), memory)
-        kernel = torch.zeros(n, n, dtype=gradients.dtype, device=gradients.device)
-        strips = [slice(i, i + blocks.samples) for i in range(0, n, blocks.samples)]
+        blocks = _blocks(gradients, n if other is None else n + m, max(1, len(chosen)), memory)
+        kernel = torch.zeros(n, m, dtype=gradients.dtype, device=gradients.device)
+        rows_of, columns = ([slice(i, i + blocks.samples) for i in range(0, size, blocks.samples)] for size in (n, m))
         for readout in readouts(chosen, gradients.outputs, blocks.outputs):
             readout = readout.to(kernel)
 
-            def gather(strip: slice, readout: Tensor = readout) -> list[Factors]:
-                return _gather(gradients, rows(x, strip), readout, blocks.evaluated)
+            def gather(samples: Inputs, strip: slice, readout: Tensor = readout) -> list[Factors]:
+                return _gather(gradients, rows(samples, strip), readout, blocks.evaluated)
 
-            for last in range(len(strips)):
-                _add_strip(kernel, gather, strips[: last + 1], memory // 4)
-    return _mirrored(kernel)
+            for k, strip in enumerate(rows_of):
+                left = gather(x, strip)
+                for column in columns[:k] if other is None else columns:
+                    _add(kernel[strip, column], left, gather(against, column), memory // 4)
+                if other is None:
+                    _add(kernel[strip, strip], left, left, memory // 4)
+    return _mirrored(kernel) if other is None else kernel
 
 
 def _mirrored(kernel: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ A Law is a probability measure on [0, inf): bands with a density, and atoms.
 from .first_step import OneStep, one_step, one_step_draws
 from .law import Law
 from .limits import conjugate_kernel_law, marchenko_pastur, neural_tangent_kernel_law, sample_covariance_law
-from .spikes import Spike, spiked_singular_value
+from .spikes import Spike, spike_threshold, spiked_singular_value
 
 __all__ = [
     "Law",
@@ -19,5 +19,6 @@ __all__ = [
     "one_step",
     "one_step_draws",
     "sample_covariance_law",
+    "spike_threshold",
     "spiked_singular_value",
 ]

@@ -44,7 +44,7 @@ def spiked_singular_value(strength: float, h: int, d: int) -> Spike:
     """
     strength, h, d = real("strength", strength), integer("h", h), integer("d", d)
     power = strength**2
-    if not strength > (h * d) ** 0.25:
+    if not strength > spike_threshold(h, d):
         return Spike(math.sqrt(h) + math.sqrt(d), 0.0, 0.0, False)
     gain = max(0.0, 1 - h * d / power**2)
     return Spike(
@@ -53,3 +53,34 @@ def spiked_singular_value(strength: float, h: int, d: int) -> Spike:
         right_overlap=math.sqrt(gain / (1 + d / power)),
         visible=True,
     )
+
+
+def spike_threshold(h: int, d: int) -> float:
+    """The strength (h d)^(1/4) beyond which a rank-one spike on W (h x d) i.i.d. N(0, 1) is seen.
+
+    Parameters
+    ----------
+    h, d : int
+        Rows and columns of the matrix.
+
+    Returns
+    -------
+    float
+        In the units of W.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is not an integer of at least 1.
+
+    References
+    ----------
+    Benaych-Georges and Nadakuditi (2012).
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> laws.spike_threshold(100, 100)
+    10.0
+    """
+    return (integer("h", h) * integer("d", d)) ** 0.25

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import kernels, plots, spectra
 from ..spectra import verdicts
-from ..spectra.values import Leading
+from ..spectra.values import SMALLEST, Leading
 
 OVERLAPS = ("left_overlap", "right_overlap", "left_gradient", "right_gradient")
 
@@ -120,7 +120,7 @@ class Trajectory:
 
     def edge(self, name: str) -> float:
         """The edge of the bulk in the latest record; NaN where there is none."""
-        return next((row.get("edge", math.nan) for row in reversed(self.rows) if row["name"] == name), math.nan)
+        return next((row.get("edge_before", math.nan) for row in reversed(self.rows) if row["name"] == name), math.nan)
 
     def verdicts(self) -> dict[str, str]:
         """The verdict of every weight matrix in the latest record."""
@@ -130,7 +130,7 @@ class Trajectory:
 
 def moved_most(trajectory: Trajectory, names: Sequence[str]) -> list[str]:
     """The matrices whose values moved most, those that are too small for a verdict only where there are no others."""
-    large = [n for n in names if trajectory.spectrum(n, trajectory.last).size >= verdicts.SMALLEST] or names
+    large = [n for n in names if trajectory.spectrum(n, trajectory.last).size >= SMALLEST] or names
     most = sorted(large, key=trajectory.moved)[-_MOST:]
     return [name for name in large if name in most]
 

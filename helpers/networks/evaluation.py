@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from .. import _checks
+from .two_layer import TwoLayerNet
 
 Inputs = Tensor | dict[str, Tensor]
 Forward = Callable[[nn.Module, Inputs], Tensor]
@@ -23,17 +25,17 @@ def network(net: nn.Module) -> nn.Module:
     return net
 
 
-def inputs(net: nn.Module, x: Tensor | Mapping[str, Tensor]) -> Inputs:
+def inputs(net: nn.Module, x: Tensor | Mapping[str, Tensor], argument: str = "x") -> Inputs:
     """`x` on the network's device, floats in its dtype, integers as they are; every first axis counts the samples."""
     like = next(p for p in net.parameters() if p.is_floating_point())
     if not isinstance(x, Mapping):
-        return _checks.samples("x", x, like)
+        return _checks.samples(argument, x, like)
     if not x:
-        raise ValueError("x: got an empty mapping, expected one tensor or more")
-    tensors = {name: _checks.samples(f"x[{name!r}]", value, like) for name, value in x.items()}
+        raise ValueError(f"{argument}: got an empty mapping, expected one tensor or more")
+    tensors = {name: _checks.samples(f"{argument}[{name!r}]", value, like) for name, value in x.items()}
     if len({len(t) for t in tensors.values()}) > 1:
         sizes = ", ".join(f"{name} {len(t)}" for name, t in tensors.items())
-        raise ValueError(f"x: got different numbers of samples ({sizes}), expected one number")
+        raise ValueError(f"{argument}: got different numbers of samples ({sizes}), expected one number")
     return tensors
 
 
@@ -85,6 +87,49 @@ class Flat(nn.Module):
         return {name: buffer.detach().clone() for name, buffer in self.named_buffers()}
 
 
+class Function:
+    """x -> outputs (n, k) of a network as a function of its trained parameters.
+
+    The caller's parameters are read, never touched; buffers are copied for every call.
+
+    Attributes
+    ----------
+    flat : the network as a module with outputs (n, k).
+    fixed : name -> each parameter, detached.
+    trained : name -> a leaf in the place of each parameter that requires a gradient.
+
+    Raises
+    ------
+    TypeError, ValueError : no network, nothing to train.
+    """
+
+    def __init__(self, net: nn.Module, forward: Forward | None = None) -> None:
+        self.flat = Flat(network(net), forward)
+        parameters = dict(self.flat.named_parameters())
+        self.fixed = {name: p.detach() for name, p in parameters.items()}
+        self.trained = {name: p.detach().requires_grad_() for name, p in parameters.items() if p.requires_grad}
+        if not self.trained:
+            raise ValueError(f"net: got {type(net).__name__} with nothing to train, expected some requires_grad")
+
+    def __call__(self, x: Inputs, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The outputs with these parameters in place of the leaves; those that are not named are fixed."""
+        given = self.trained if parameters is None else parameters
+        return functional_call(self.flat, self.fixed | self.flat.buffers_copied() | dict(given), (x,))
+
+    def graph(self, x: Inputs) -> tuple[Tensor, int]:
+        """The outputs, and the bytes of what their graph holds besides the parameters."""
+        saved: list[Tensor] = []
+        own = {p.data_ptr() for p in (*self.fixed.values(), *self.trained.values())}
+
+        def keep(tensor: Tensor) -> Tensor:
+            saved.append(tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            y = self(x)
+        return y, sum(t.nbytes for t in saved if t.data_ptr() not in own)
+
+
 @contextmanager
 def evaluated(net: nn.Module) -> Iterator[None]:
     """All modules in evaluation mode, without calling anything; each gets its own mode back."""
@@ -99,23 +144,86 @@ def evaluated(net: nn.Module) -> Iterator[None]:
 
 
 def layer_inputs(
-    net: nn.Module, x: Tensor | Mapping[str, Tensor], layer: str | None, forward: Forward | None = None
+    net: nn.Module,
+    x: Tensor | Mapping[str, Tensor],
+    layer: str | None = None,
+    *,
+    over: str = "flatten",
+    forward: Forward | None = None,
 ) -> Tensor:
-    """What enters the named module, or by default the last linear layer that is called, flattened to (n, width)."""
-    x, modules = inputs(network(net), x), dict(net.named_modules())
+    """What enters a layer of any network, evaluated in evaluation mode.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network; it is left as it was.
+    x : tensor, array or mapping
+        Samples (n, ...) for net(x), or a mapping of such for net(**x).
+    layer : str, optional
+        Name of a module, one of `net.named_modules()`; "" is the network itself. By default the linear layer that is
+        called last.
+    over : {"flatten", "mean"}
+        What becomes of axes such as words and pixels. "flatten": they stand side by side, as the layer is given them;
+        of several calls the last one counts. "mean": the mean over all that the weight matrix of the layer multiplies,
+        the words of a text, the patches of an image, every call; only for linear layers and two-dimensional
+        convolutions.
+    forward : callable, optional
+        (net, x) -> outputs (n, ...).
+
+    Returns
+    -------
+    Tensor
+        (n, width), detached; with "mean", width is the number of columns of the matrix in `spectra.weight_matrices`.
+
+    Raises
+    ------
+    TypeError
+        If net is no module.
+    ValueError
+        If x does not fit, there is no such layer, it is not called for x or is not given (n, ...), or has no weight
+        matrix of the kinds that "mean" is for.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import networks
+    >>> net = networks.mlp(4, 1, width=6, depth=2)
+    >>> networks.layer_inputs(net, torch.ones(3, 4), "hidden2").shape
+    torch.Size([3, 6])
+    """
+    if over not in ("flatten", "mean"):
+        raise ValueError(f"over: got {over!r}, expected 'flatten' or 'mean'")
+    modules = dict(network(net).named_modules())
     if layer is not None and layer not in modules:
         raise ValueError(f"layer: got {layer!r}, expected one of {', '.join(filter(None, modules))}")
-    linear = [module for module in modules.values() if isinstance(module, nn.Linear)]
-    if layer is None and not linear:
+    searched = {layer: modules[layer]} if layer is not None else {k: m for k, m in modules.items() if _is_linear(m)}
+    if not searched:
         kinds = sorted({type(module).__name__ for module in modules.values()})
         raise ValueError(f"net: got no Linear among {', '.join(kinds)}, expected one, or the name of a layer")
-    seen: list[Tensor] = []
+    x = inputs(net, x)
+    entered = calls_of(net, x, searched, forward)
+    if not entered:
+        named = "the linear layers" if layer is None else repr(layer)
+        raise ValueError(f"layer: got {named}, expected a module that is called for x")
+    name = list(entered)[-1]  # the one that was called last
+    return (
+        mean_input(searched[name], entered[name], count(x)) if over == "mean" else flat_input(entered[name], count(x))
+    )
 
-    def keep(module: nn.Module, args: tuple, kwargs: dict) -> None:
-        seen[:] = [next(iter((*args, *kwargs.values())))]
 
-    searched = linear if layer is None else [modules[layer]]
-    handles = [module.register_forward_pre_hook(keep, with_kwargs=True) for module in searched]
+def calls_of(
+    net: nn.Module, x: Inputs, searched: Mapping[str, nn.Module], forward: Forward | None = None
+) -> dict[str, list[Any]]:
+    """What these modules are given at every call, in one evaluation; the one that is called last stands last."""
+    entered: dict[str, list] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, tuple, dict], None]:
+        def hook(module: nn.Module, args: tuple, kwargs: dict) -> None:
+            entered[name] = [*entered.pop(name, []), next(iter((*args, *kwargs.values())), None)]
+
+        return hook
+
+    handles = [module.register_forward_pre_hook(keep(name), with_kwargs=True) for name, module in searched.items()]
     flat = Flat(net, forward)
     try:
         # With gradients, since without them torch fuses its transformer layers and calls nothing inside.
@@ -124,12 +232,48 @@ def layer_inputs(
     finally:
         for handle in handles:
             handle.remove()
-    if not seen:
-        named = "the linear layers" if layer is None else repr(layer)
-        raise ValueError(f"layer: got {named}, expected a module that is called for x")
-    if not isinstance(seen[0], Tensor) or len(seen[0]) != count(x):
-        raise ValueError(f"layer: got one that is not given a tensor ({count(x)}, ...), expected another")
-    return seen[0].detach().flatten(1)
+    return entered
+
+
+def flat_input(calls: list[Any], n: int) -> Tensor:
+    """What enters at the last call, (n, width)."""
+    return _of_samples(calls[-1], n).flatten(1)
+
+
+def mean_input(module: nn.Module, calls: list[Any], n: int) -> Tensor:
+    """The mean over all that the weight matrix of a module multiplies: (n, columns of the matrix)."""
+    given = [_of_samples(call, n) for call in calls]
+    if isinstance(module, nn.Linear):
+        rows = [x.reshape(n, -1, module.in_features) for x in given]
+    elif isinstance(module, nn.Conv2d) and module.groups == 1:
+        rows = [patches(module, x) for x in given]
+    elif isinstance(module, TwoLayerNet):
+        rows = [x[:, None] for x in given]
+    else:
+        kind = type(module).__name__ + " with groups" * isinstance(module, nn.Conv2d)
+        raise ValueError(f"layer: got a {kind}, expected a linear layer or a two-dimensional convolution")
+    return torch.cat(rows, dim=1).mean(1)
+
+
+def _of_samples(given: Any, n: int) -> Tensor:
+    if not isinstance(given, Tensor) or given.ndim == 0 or len(given) != n:
+        raise ValueError(f"layer: got one that is not given a tensor ({n}, ...), expected another")
+    return given.detach()
+
+
+def patches(module: nn.Conv2d, x: Tensor) -> Tensor:
+    """The patches (n, positions, channels * kernel) that the matrix of a convolution multiplies, padded as it pads."""
+    return functional.unfold(padded(module, x), module.kernel_size, module.dilation, 0, module.stride).transpose(1, 2)
+
+
+def padded(module: nn.Conv2d, x: Tensor) -> Tensor:
+    """Images with the padding of a convolution as the module itself resolves it, "same" included."""
+    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
+    return functional.pad(x, module._reversed_padding_repeated_twice, mode=mode)
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

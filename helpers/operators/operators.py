@@ -14,24 +14,21 @@ from torch import Tensor, nn
 
 from .. import _checks
 from ..data import Dataset
-from ..kernels.tangent import numbers, readouts
+from ..kernels.conjugate import is_two_layer, two_layer_inputs
+from ..kernels.tangent import numbers, readouts, slopes
 from ..networks import TwoLayerNet, evaluation
 from ..networks.evaluation import Forward, Inputs, rows
 from ..spectra.values import gram
 from ..training import loss
-from .products import Blocks, Curvature, Function, Jacobian, operator
-
-
-def _two_layer_inputs(net: TwoLayerNet, x: Tensor | Mapping[str, Tensor]) -> Tensor:
-    return _checks.array("x", x, None, net.weight.shape[1]).to(net.weight)
+from .products import Blocks, Curvature, Jacobian, Leaves, operator
 
 
 def _features(
     net: nn.Module, x: Tensor | Mapping[str, Tensor], layer: str | None, forward: Forward | None, memory: int
 ) -> tuple[int, Blocks]:
     """The number of samples, and blocks of the features that `kernels.conjugate_kernel` speaks of."""
-    if isinstance(net, TwoLayerNet) and layer is None and forward is None:
-        given = _two_layer_inputs(net, x)
+    if is_two_layer(net, forward) and layer is None:
+        given = two_layer_inputs(net, x)
         n = len(given)
 
         def make(some: slice) -> Tensor:
@@ -42,7 +39,7 @@ def _features(
         n = evaluation.count(samples)
 
         def make(some: slice) -> Tensor:
-            return evaluation.layer_inputs(net, rows(samples, some), layer, forward)
+            return evaluation.layer_inputs(net, rows(samples, some), layer, forward=forward)
 
     with torch.no_grad():
         return n, Blocks(n, make(slice(0, 1)).nbytes, memory, make)
@@ -51,8 +48,8 @@ def _features(
 def conjugate_kernel_operator(
     net: nn.Module,
     x: Tensor | Mapping[str, Tensor],
-    layer: str | None = None,
     *,
+    layer: str | None = None,
     forward: Forward | None = None,
     memory: int = 2**30,
 ) -> LinearOperator:
@@ -78,7 +75,7 @@ def conjugate_kernel_operator(
 
 @torch.no_grad()
 def conjugate_kernel_eigenvalues(
-    net: nn.Module, x: Tensor | Mapping[str, Tensor], layer: str | None = None, *, forward: Forward | None = None
+    net: nn.Module, x: Tensor | Mapping[str, Tensor], *, layer: str | None = None, forward: Forward | None = None
 ) -> Tensor:
     """All n eigenvalues of the conjugate kernel from its companion F'F / width, which has the same ones but for zeros.
 
@@ -123,13 +120,13 @@ def tangent_kernel_operator(
 
     Raises as `kernels.neural_tangent_kernel` does, but a network that mixes samples is not noticed.
     """
-    if isinstance(net, TwoLayerNet) and forward is None:
+    if is_two_layer(net, forward):
         numbers(outputs, 1)
-        return _two_layer_tangent(net, _two_layer_inputs(net, x), train_readout, memory)
+        return _two_layer_tangent(net, two_layer_inputs(net, x), train_readout, memory)
     if not train_readout:
         raise ValueError("train_readout: got False, expected True; freeze parameters with requires_grad_(False)")
     x = evaluation.inputs(evaluation.network(net), x)
-    function, n = Function(net, forward), evaluation.count(x)
+    function, n = Leaves(net, forward), evaluation.count(x)
     first = function(rows(x, slice(0, 1))).detach()
     k = first.shape[1]
     chosen = numbers(outputs, k)
@@ -153,19 +150,19 @@ def _two_layer_tangent(net: TwoLayerNet, x: Tensor, train_readout: bool, memory:
     @torch.no_grad()
     def make(some: slice) -> tuple[Tensor, Tensor | None]:
         z = net.preactivations(x[some])
-        return net.activation.derivative(z) * net.readout, net.activation(z) if train_readout else None
+        return slopes(net, z), net.activation(z) if train_readout else None
 
     blocks = Blocks(len(x), h * x.element_size() * (2 if train_readout else 1), memory, make)
 
     @torch.no_grad()
     def product(u: Tensor) -> Tensor:
         weight, readout, result = torch.zeros_like(net.weight), torch.zeros_like(net.readout), torch.empty_like(u)
-        for some, (slopes, features) in blocks:
-            weight.addmm_(slopes.T, x[some] * u[some, None])
+        for some, (gain, features) in blocks:
+            weight.addmm_(gain.T, x[some] * u[some, None])
             if train_readout:
                 readout.addmv_(features.T, u[some])
-        for some, (slopes, features) in blocks:
-            result[some] = (x[some] @ weight.T).mul_(slopes).sum(1) / (h * d)
+        for some, (gain, features) in blocks:
+            result[some] = (x[some] @ weight.T).mul_(gain).sum(1) / (h * d)
             if train_readout:
                 result[some] += features @ readout / h
         return result
@@ -219,9 +216,9 @@ def gauss_newton_operator(
     return operator(function.size, y, lambda v: sum(block.pull(block.push(v)) for _, block in blocks) / len(y))
 
 
-def _problem(net: nn.Module, data: Dataset, forward: Forward | None) -> tuple[Function, Inputs, Tensor]:
+def _problem(net: nn.Module, data: Dataset, forward: Forward | None) -> tuple[Leaves, Inputs, Tensor]:
     """The network as a function of the leaves, the inputs, and the labels as (n, k)."""
-    function = Function(net, forward)
+    function = Leaves(net, forward)
     x = evaluation.inputs(net, data.x)
     like = function(rows(x, slice(0, 1))).detach()
     y = _checks.samples("data.y", data.y, like)

@@ -1,18 +1,16 @@
 """Products with a network's jacobian and with the Hessian of its loss, some samples at a time, as scipy operators."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .. import _checks
-from ..networks import evaluation
-from ..networks.evaluation import Flat, Forward, Inputs, rows
+from ..networks.evaluation import Forward, Function, Inputs, evaluated, rows
 
 # Samples are worked on together up to this many bytes.
 _CHUNK = 2**25
@@ -42,45 +40,30 @@ def operator(size: int, like: Tensor, product: Callable[[Tensor], Tensor]) -> Li
     return LinearOperator((size, size), matvec=matvec, rmatvec=matvec, dtype=np.float64)
 
 
-class Function:
-    """x -> outputs (n, k) of a network in evaluation mode, with leaves in place of the parameters to train.
+class Leaves(Function):
+    """The network in evaluation mode as a function of the leaves, to be differentiated twice.
 
     Attention is computed step by step: its fused kernels cannot be differentiated twice.
 
     Attributes
     ----------
-    leaves : the parameters to train, detached.  size : how many numbers they are.
-
-    Raises ValueError where there is nothing to train.
+    leaves : the parameters to train.
+    size : how many numbers they are.
     """
 
     def __init__(self, net: nn.Module, forward: Forward | None = None) -> None:
-        self._flat = Flat(evaluation.network(net), forward)
-        named = dict(self._flat.named_parameters())
-        self._trained = {k: p.detach().requires_grad_() for k, p in named.items() if p.requires_grad}
-        self._fixed = {k: p.detach() for k, p in named.items() if not p.requires_grad}
-        if not self._trained:
-            raise ValueError(f"net: got {type(net).__name__} with nothing to train, expected some requires_grad")
-        self.leaves = list(self._trained.values())
+        super().__init__(net, forward)
+        self.leaves = list(self.trained.values())
         self.size = sum(leaf.numel() for leaf in self.leaves)
 
-    def __call__(self, x: Inputs) -> Tensor:
-        tensors = self._fixed | self._flat.buffers_copied() | self._trained
-        with torch.enable_grad(), evaluation.evaluated(self._flat), sdpa_kernel(SDPBackend.MATH):
-            return functional_call(self._flat, tensors, (x,))
+    def __call__(self, x: Inputs, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        with torch.enable_grad(), evaluated(self.flat), sdpa_kernel(SDPBackend.MATH):
+            return super().__call__(x, parameters)
 
     def bytes(self, x: Inputs) -> int:
         """What the graph of one sample holds besides the parameters."""
-        saved: list[Tensor] = []
-        own = {leaf.data_ptr() for leaf in (*self.leaves, *self._fixed.values())}
-
-        def keep(tensor: Tensor) -> Tensor:
-            saved.append(tensor)
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            y = self(rows(x, slice(0, 1)))
-        return y.nbytes + sum(t.nbytes for t in saved if t.data_ptr() not in own)
+        y, held = self.graph(rows(x, slice(0, 1)))
+        return y.nbytes + held
 
     def split(self, vector: Tensor) -> list[Tensor]:
         """A vector (size,) in the shapes of the leaves."""
@@ -96,7 +79,7 @@ class Jacobian:
     """The jacobian J of the outputs (n, k) with respect to the leaves; its graph is kept."""
 
     @torch.enable_grad()
-    def __init__(self, function: Function, x: Inputs) -> None:
+    def __init__(self, function: Leaves, x: Inputs) -> None:
         self._leaves, self._split, self._outputs = function.leaves, function.split, function(x)
         if not self._outputs.requires_grad:
             raise ValueError("net: got outputs without a gradient, expected some that depend on the trained parameters")
@@ -118,7 +101,7 @@ class Curvature:
     """Second derivative of a number made of the outputs with respect to the leaves; its gradient's graph is kept."""
 
     @torch.enable_grad()
-    def __init__(self, function: Function, x: Inputs, value: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, function: Leaves, x: Inputs, value: Callable[[Tensor], Tensor]) -> None:
         self._leaves, self._split = function.leaves, function.split
         self._gradient = torch.autograd.grad(
             value(function(x)), self._leaves, create_graph=True, materialize_grads=True

@@ -1,12 +1,13 @@
 """What left the bulk between two spectra, and what moved inside it."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import _checks
 from .._checks import Array
-from .values import singular_values
+from .values import SMALLEST, singular_values
 
 # An edge fluctuates on the scale of the gaps next to it. A value counts as an outlier when it lies beyond the edge by
 # more than this many such units; two independent bulk edges differ by that much about once in a thousand draws.
@@ -27,18 +28,28 @@ class Comparison:
 
     Attributes
     ----------
-    bulk_drift : largest |after_i - before_i| over the bulk.
-    outliers : values of `after` beyond the initial bulk, descending.
-    edge : largest value of `after` that is no outlier.
-    initial_edge : largest value of `before` in its bulk.
-    margin : how far beyond `initial_edge` a value must lie to be an outlier.
+    bulk_drift : float
+        Largest |after_i - before_i| over the bulk; NaN where every value has left it.
+    outliers : array
+        Values of `after` beyond the initial bulk, descending.
+    edge_before : float
+        Largest value of `before` in its bulk.
+    edge_after : float
+        Largest value of `after` that is no outlier; NaN where all of them are.
+    margin : float
+        How far beyond `edge_before` a value must lie to be an outlier.
     """
 
     bulk_drift: float
     outliers: np.ndarray
-    edge: float
-    initial_edge: float
+    edge_before: float
+    edge_after: float
     margin: float
+
+    @property
+    def edge(self) -> float:
+        """`edge_after`, under the name that it had first."""
+        return self.edge_after
 
 
 def _edge_unit(values: np.ndarray) -> float:
@@ -59,8 +70,8 @@ def bulk_start(values: np.ndarray) -> int:
 
 def _spectrum(name: str, values: Array) -> np.ndarray:
     values = np.sort(_checks.array(name, values, None).double().cpu().numpy())[::-1]
-    if len(values) < 20:
-        raise ValueError(f"{name}: got {len(values)} values, expected at least 20")
+    if len(values) < SMALLEST:
+        raise ValueError(f"{name}: got {len(values)} values, expected at least {SMALLEST}")
     return values
 
 
@@ -74,16 +85,27 @@ def compare(before: Array, after: Array) -> Comparison:
 
     Parameters
     ----------
-    before, after : (m,) spectra of the same length in any order, or two matrices of one shape, whose singular values
-        are taken.
+    before, after : tensor or array, (m,) or (h, d)
+        Spectra of the same length in any order, or two matrices of one shape, whose singular values are taken.
 
     Returns
     -------
-    Comparison : in the units of the input.
+    Comparison
+        In the units of the input. Where every value has left the initial bulk, all are outliers, and drift and
+        edge_after are NaN.
 
     Raises
     ------
-    ValueError : other shapes, fewer than 20 values, NaN, a constant initial spectrum, no bulk left.
+    ValueError
+        If shapes differ, there are fewer than 20 values, NaN among them, or the initial spectrum is constant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import spectra
+    >>> start = np.linspace(0, 2, 100)
+    >>> spectra.compare(start, np.append(start[1:], 7.0)).outliers
+    array([7.])
     """
     if np.ndim(before) == 2 and np.ndim(after) == 2:
         before, after = singular_values(before), singular_values(after)
@@ -97,7 +119,6 @@ def compare(before: Array, after: Array) -> Comparison:
     margin = EDGE_UNITS * unit
     outliers = new[new > old[start] + margin]
     first = max(start, len(outliers))
-    if first >= len(new):
-        raise ValueError("after: got no value inside the initial bulk, nothing can be compared")
-    drift = float(np.abs(new[first:] - old[first:]).max())
-    return Comparison(drift, outliers.copy(), float(new[len(outliers)]), float(old[start]), margin)
+    drift = float(np.abs(new[first:] - old[first:]).max()) if first < len(new) else math.nan
+    edge = float(new[len(outliers)]) if len(outliers) < len(new) else math.nan
+    return Comparison(drift, outliers.copy(), float(old[start]), edge, margin)

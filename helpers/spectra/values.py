@@ -14,12 +14,21 @@ from .._checks import Array
 Leading: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # left vectors, all singular values, right vectors
 
 
+# Below this many values there is neither a bulk with an edge, whose ten largest ones set a scale, nor a tail to fit.
+SMALLEST = 20
+
+
 def gram(matrix: Tensor) -> Tensor:
     """matrix' matrix; on a processor by numpy, which computes only half of it, where torch computes all."""
     if matrix.device.type != "cpu" or matrix.dtype not in (torch.float32, torch.float64):
         return matrix.T @ matrix
     rows = matrix.detach().numpy()
     return torch.from_numpy(rows.T @ rows)
+
+
+def smaller_gram(matrix: Tensor) -> Tensor:
+    """The smaller one of W'W and W W', whose eigenvalues are the squares of the singular values of W."""
+    return gram(matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T)
 
 
 def singular_values(weight: Array) -> Tensor:
@@ -41,9 +50,8 @@ def singular_values(weight: Array) -> Tensor:
     value decomposition, unless the smallest is below 1e-4 of the largest and would suffer from the square.
     """
     matrix = _checks.array("weight", weight, None, None).double()
-    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    scale = tall.abs().max().clamp_min(1e-300)  # so that no square overflows
-    squares = torch.linalg.eigvalsh(gram(tall / scale))
+    scale = matrix.abs().max().clamp_min(1e-300)  # so that no square overflows
+    squares = torch.linalg.eigvalsh(smaller_gram(matrix / scale))
     if float(squares[0]) > 1e-8 * float(squares[-1]):
         return squares.flip(0).sqrt() * scale
     return torch.linalg.svdvals(matrix)
@@ -79,16 +87,16 @@ def leading(matrix: Tensor, k: int) -> Leading:
     """
     matrix = matrix.detach()
     matrix = (matrix.cpu() if matrix.device.type == "mps" else matrix).double()
-    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    small = gram(tall)
+    small = smaller_gram(matrix)
     if not torch.isfinite(small).all():
         nothing = np.zeros((0, 0))
         return nothing, np.full(len(small), np.nan), nothing
     squares, vectors = torch.linalg.eigh(small)
     values, near = squares.clamp_min(0).sqrt().flip(0), vectors.flip(1)[:, :k]
     near = near[:, values[:k] > 1e-6 * values[0]]
-    far = tall @ near / values[: near.shape[1]]
-    left, right = (far, near) if tall is matrix else (near, far)
+    tall = matrix.shape[0] >= matrix.shape[1]
+    far = (matrix if tall else matrix.T) @ near / values[: near.shape[1]]
+    left, right = (far, near) if tall else (near, far)
     return left.cpu().numpy(), values.cpu().numpy(), right.cpu().numpy()
 
 

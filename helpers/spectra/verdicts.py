@@ -10,17 +10,16 @@ from .._checks import Array
 from .bulk import fit_marchenko_pastur
 from .change import bulk_start, compare
 from .tails import CRITICAL_MISFIT, LEAST_REACH, fit_power_law
-
-SMALLEST = 20  # singular values below which there is neither a bulk nor a tail
+from .values import SMALLEST
 
 # The rule of `verdict`.
-STILL = 0.02  # how far an invariant bulk has moved at most, see `moved` in `describe`
+STILL = 0.02  # how far an invariant bulk has moved at most, see `mean_drift` in `describe`
 LIGHTEST = 6.0  # largest exponent of a tail that is called heavy: an edge with an outlier has a larger one
 TAIL = 20  # values that a heavy tail has at least
 
 COLUMNS = (
-    "size", "top", "stable_rank", "effective_rank", "outliers", "bulk_drift", "moved", "edge", "mp_variance", "mp_edge",
-    "mp_distance", "mp_outliers", "alpha", "xmin", "ks", "tail_size", "misfit", "reach",
+    "size", "top", "stable_rank", "effective_rank", "outliers", "bulk_drift", "mean_drift", "edge_before",
+    "mp_variance", "mp_edge", "mp_distance", "mp_outliers", "alpha", "xmin", "ks", "tail_size", "misfit", "reach",
 )  # fmt: skip
 
 
@@ -38,8 +37,8 @@ def describe(before: Array, after: Array, shape: tuple[int, int]) -> dict[str, f
 
         size : number of values; top : the largest; stable_rank : |W|_F^2 / top^2; effective_rank : exp of the entropy
             of the values over their sum.
-        outliers, bulk_drift, edge : their number, largest drift and initial edge by `spectra.compare`; moved : mean
-        |after_i - before_i| over the bulk, in units of the mean of before_i.
+        outliers, bulk_drift, edge_before : their number, largest drift and the edge of the start by `spectra.compare`;
+            mean_drift : mean |after_i - before_i| over the bulk, in units of the mean of before_i.
         mp_variance, mp_edge, mp_distance, mp_outliers : Marchenko-Pastur fit by `bulk.fit_marchenko_pastur`, without
         regard to the start.
         alpha, xmin, ks, tail_size, misfit, reach : unbounded power-law fit to the squared values,
@@ -80,17 +79,13 @@ def _change(old: np.ndarray, new: np.ndarray) -> dict[str, float]:
     start = bulk_start(old)
     if not old[start] > old[start + 9]:  # equal values, as of an orthogonal matrix, have no edge
         return {}
-    try:
-        change = compare(old, new)
-    except ValueError:  # every value has left the initial bulk
-        return {"outliers": len(new), "edge": float(old[start])}
+    change = compare(old, new)
+    row = {"outliers": len(change.outliers), "edge_before": change.edge_before}
+    if math.isnan(change.bulk_drift):  # every value has left the initial bulk
+        return row
     bulk = slice(max(start, len(change.outliers)), None)
-    return {
-        "outliers": len(change.outliers),
-        "bulk_drift": change.bulk_drift,
-        "moved": float(np.abs(new[bulk] - old[bulk]).mean() / old[bulk].mean()),
-        "edge": change.initial_edge,
-    }
+    mean_drift = float(np.abs(new[bulk] - old[bulk]).mean() / old[bulk].mean())
+    return row | {"bulk_drift": change.bulk_drift, "mean_drift": mean_drift}
 
 
 def _marchenko_pastur(new: np.ndarray, shape: tuple[int, int]) -> dict[str, float]:
@@ -145,9 +140,9 @@ def verdict(row: Mapping[str, float]) -> str:
         return f"heavy tail, alpha {row['alpha']:.1f}"
     if math.isnan(row["outliers"]):
         return "no bulk at the start"
-    if math.isnan(row["moved"]):
+    if math.isnan(row["mean_drift"]):
         return "bulk left"
-    count, moved = int(row["outliers"]), row["moved"]
+    count, moved = int(row["outliers"]), row["mean_drift"]
     bulk = "bulk" if moved <= STILL else f"moved bulk ({moved:.0%})"
     if count:
         return f"{bulk} and {count} outlier{'s' * (count > 1)}"

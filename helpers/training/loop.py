@@ -32,6 +32,11 @@ class Run:
     history: pd.DataFrame
 
     @property
+    def loss(self) -> float:
+        """The training loss |f - y|^2 / 2n at the end; NaN where nothing was evaluated."""
+        return float(self.history["loss"].iloc[-1]) if len(self.history) else math.nan
+
+    @property
     def test_r2(self) -> float:
         """1 - mean squared test error / variance of the test labels, at the end.
 
