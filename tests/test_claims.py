@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from myst_nb.ext.glue import extract_glue_data_cell
+from nbformat.v4 import new_code_cell, new_output
 
 from helpers import claims
 
@@ -41,6 +43,7 @@ def test_a_missed_bound_raises(value, bounds):
     [
         ("name", {"name": " "}),
         ("source", {"source": ""}),
+        ("quote", {"quote": ""}),
         ("above, below", {"below": None}),
         ("above, below", {"above": 2.0, "below": 1.0}),
         ("value", {"value": []}),
@@ -62,9 +65,33 @@ def test_a_notebook_keeps_the_record():
         InteractiveShell.clear_instance()
     assert bundle[claims.MIME] == {
         "name": "drift of W", "values": [0.002, 0.003], "above": None, "below": 0.01, "mean": False,
-        "source": "paper, claim 1",
+        "source": "paper, claim 1", "quote": None,
     }  # fmt: skip
     assert "0.002, 0.003 (mean 0.0025, sd 0.00071)" in bundle["text/plain"] and "below 0.01" in bundle["text/plain"]
+
+
+def test_what_is_quoted_is_what_is_checked():
+    InteractiveShell.instance()
+    try:
+        with capture_output() as captured:
+            claims.check("drift", [0.25, 0.75], below=1, quote="drift", source="paper, claim 1")
+            claims.quote("largest", np.float32(3))
+    finally:
+        InteractiveShell.clear_instance()
+    _, checked, other = captured.outputs
+    assert float(checked.data["application/papermill.record/text/plain"]) == 0.5
+    assert [kept.metadata["scrapbook"]["name"] for kept in (checked, other)] == ["drift", "largest"]
+    # The package that fills it into the text finds it there, and takes it from the page.
+    cell = new_code_cell(outputs=[new_output("display_data", o.data, metadata=o.metadata) for o in captured.outputs])
+    found = dict(extract_glue_data_cell(cell))
+    assert {key: kept["data"]["text/plain"] for key, kept in found.items()} == {"drift": "0.5", "largest": "3.0"}
+    assert len(cell.outputs) == 1
+
+
+@pytest.mark.parametrize("key, value", [("", 1.0), ("key", [])])
+def test_a_quotation_has_a_key_and_a_value(key, value):
+    with pytest.raises(ValueError, match=r"^(key|value)"):
+        claims.quote(key, value)
 
 
 def test_without_ipython_a_claim_is_checked_all_the_same(monkeypatch):

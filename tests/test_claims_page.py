@@ -7,9 +7,8 @@ import nbformat
 import pytest
 import rerun_claims
 from build_record import cost, in_use, read_pins
-from claim_records import MIME, Claim
 
-from helpers import claims
+from helpers.claims import Claim
 
 
 def claim(values, above=None, below=None, source="paper, claim 3", name="drift"):
@@ -61,7 +60,7 @@ def test_source_says_where_a_check_belongs(source, number, refutes):
 def test_a_few_values_are_spelled_out_and_many_are_not():
     assert claim([0.1, 0.3], below=1).observed == "0.1, 0.3 (mean 0.2, sd 0.14)"
     assert claim([0.1] * 12 + [0.9], below=1).observed.startswith("13 values from 0.1 to 0.9 (mean ")
-    assert claim([0.1], above=0, below=1).required == "above 0, below 1"
+    assert claim([0.1], above=0, below=1).required == "above 0 and below 1"
 
 
 GOOD, BAD = claim([0.1], below=1.0), claim([2.0], below=1.0)
@@ -157,7 +156,3 @@ def test_an_unknown_chapter_is_refused(capsys):
         rerun_claims.parse(["--seeds", "1", "2", "3", "--chapters", "nothing"], ["index"])
     assert "got nothing, expected some of index" in capsys.readouterr().err
     assert rerun_claims.parse(["--seeds", "1", "2", "3", "--chapters"], ["index"]) == (["index"], [1, 2, 3])
-
-
-def test_the_records_are_those_of_the_helpers():
-    assert claims.MIME == MIME

@@ -8,11 +8,12 @@ claim 3, `{claims-table}` without a number those that belong to no claim of the 
 import itertools
 from pathlib import Path
 
-from claim_records import Claim, claims_in
 from jupyter_cache import get_cache
 from notebook_cache import cached_outputs
 from reading_order import reading_order
 from sphinx.util.docutils import SphinxDirective
+
+from helpers.claims import Claim, claims_in
 
 PAPER = range(1, 9)
 COLUMNS = ("Check", "Source", "Required", "Observed", "Margin", "Passed")

@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
-from claim_records import Claim, claims_in
 from execute import ENVIRONMENT
 from notebook_cache import read_notebook
+
+from helpers.claims import Claim, claims_in
 
 ROOT = Path(__file__).parents[2]
 GO_ON = """
