@@ -140,3 +140,21 @@ def test_alignment_with_classes_is_that_with_their_gram_matrix():
     expected = (kernel * target).sum() / np.linalg.norm(kernel) / np.linalg.norm(target)
     assert kernels.alignment(kernel, y) == pytest.approx(expected)
     assert kernels.alignment(kernel, y[:, :1]) == pytest.approx(kernels.alignment(kernel, y[:, 0]))
+
+
+def test_gradient_descent_is_stable_up_to_the_critical_rate():
+    """The features of a frozen first layer: a linear model, whose kernel does not move."""
+    net, x = TwoLayerNet(30, 40).double(), torch.randn(50, 30, dtype=torch.float64)
+    features = net.features(x).detach() / 40**0.5
+    rate = kernels.critical_rate(kernels.conjugate_kernel(net, x))
+    for multiple, stable in ((0.99, True), (1.01, False)):
+        v = torch.ones(40, dtype=torch.float64)
+        for _ in range(2000):
+            v = v - multiple * rate * features.T @ (features @ v) / 50
+        assert (float(v.norm()) < 40**0.5 * 1.01) is stable
+
+
+@pytest.mark.parametrize("kernel", [torch.ones(2, 3), torch.zeros(3, 3), torch.full((2, 2), torch.nan)])
+def test_a_kernel_without_a_critical_rate_is_refused(kernel):
+    with pytest.raises(ValueError, match=r"^kernel"):
+        kernels.critical_rate(kernel)

@@ -123,3 +123,11 @@ def test_conventional_networks_refuse(name, call):
 
 def test_a_printed_network_names_its_activation():
     assert "(activation1): Normalized(tanh)" in repr(networks.mlp(6, 2, width=5, activation="tanh"))
+
+
+def test_readout_power_is_that_of_the_law():
+    net = TwoLayerNet(3, 4000, output_scale=0.5, seed=1)
+    assert net.readout_power == pytest.approx(0.25, rel=0.1)
+    assert net.readout_power == pytest.approx(
+        float(net.readout.detach().double() @ net.readout.detach().double()) / 4000
+    )

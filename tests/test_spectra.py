@@ -111,3 +111,17 @@ def test_bad_input_is_refused(name, call):
 def test_a_bulk_that_has_left_is_all_outliers():
     found = spectra.compare(LINE, LINE + 100)
     assert len(found.outliers) == len(LINE) and math.isnan(found.bulk_drift) and math.isnan(found.edge_after)
+
+
+def test_the_spectrum_of_a_network_is_in_the_units_of_its_law():
+    net = networks.TwoLayerNet(200, 300, seed=3)
+    values = spectra.weight_spectrum(net)
+    torch.testing.assert_close(values, torch.linalg.svdvals(net.weight.detach().double()) / math.sqrt(300))
+    assert float(values[0]) == pytest.approx(1 + math.sqrt(2 / 3), rel=0.02)
+
+
+def test_stable_rank_counts_equal_directions():
+    assert spectra.stable_rank([3.0, 3.0, 3.0, 0.0]) == pytest.approx(3)
+    for bad in ([], [0.0, 0.0], [1.0, math.nan]):
+        with pytest.raises(ValueError, match=r"^values"):
+            spectra.stable_rank(bad)

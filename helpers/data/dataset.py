@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,20 @@ class Dataset:
             k: v if tensors[k].is_floating_point() else v.to(tensors[k].dtype) for k, v in moved.items()
         }
         return replace(self, **kept)
+
+    def with_shuffled_labels(self, seed: int = 0) -> "Dataset":
+        """The same inputs with their training labels in another order, which say nothing about them.
+
+        Examples
+        --------
+        >>> from helpers import data
+        >>> problem = data.teacher_student(50, 20)
+        >>> blind = problem.with_shuffled_labels(seed=1)
+        >>> bool((blind.y.sort().values == problem.y.sort().values).all()), bool((blind.y == problem.y).all())
+        (True, False)
+        """
+        order = np.random.default_rng(_checks.integer("seed", seed, least=0)).permutation(len(self.y))
+        return replace(self, y=self.y[torch.from_numpy(order).to(self.y.device)])
 
 
 def teacher_student(

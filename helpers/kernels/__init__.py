@@ -2,12 +2,13 @@
 
 from .conjugate import conjugate_kernel, dual_kernel
 from .labels import RIDGES, alignment, kernel_ridge, kernel_scores, ridge_r2
-from .tangent import neural_tangent_kernel
+from .tangent import critical_rate, neural_tangent_kernel
 
 __all__ = [
     "RIDGES",
     "alignment",
     "conjugate_kernel",
+    "critical_rate",
     "dual_kernel",
     "kernel_ridge",
     "kernel_scores",

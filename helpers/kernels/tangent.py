@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .. import _checks
+from ..lanczos import top_eigenvalues
 from ..networks import TwoLayerNet, evaluation
 from ..networks.evaluation import Forward, Inputs, rows
 from ..spectra.values import gram
@@ -93,6 +94,39 @@ def neural_tangent_kernel(
     if not train_readout:
         raise ValueError("train_readout: got False, expected True; freeze parameters with requires_grad_(False)")
     return empirical_kernel(net, x, other, outputs, forward, memory)
+
+
+def critical_rate(kernel: Tensor) -> float:
+    """The learning rate 2 n / lambda_max(K) beyond which gradient descent on |f - y|^2 / (2n) is unstable.
+
+    Parameters
+    ----------
+    kernel : tensor or array (n, n)
+        The tangent kernel on the training inputs, of the parameters that are trained.
+
+    Returns
+    -------
+    float
+        Theorem for a kernel that does not move; in training it does, and larger rates may survive.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is not square, not finite, or has no positive eigenvalue.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import kernels
+    >>> kernels.critical_rate(torch.diag(torch.tensor([4.0, 1.0, 0.5])))
+    1.5
+    """
+    kernel = _checks.array("kernel", kernel, None, None)
+    kernel = _checks.array("kernel", kernel, len(kernel), len(kernel))
+    top = float(top_eigenvalues(kernel.cpu().numpy()).values[0])
+    if not top > 0:
+        raise ValueError(f"kernel: got the largest eigenvalue {top:.3g}, expected one above 0")
+    return 2 * len(kernel) / top
 
 
 @torch.no_grad()

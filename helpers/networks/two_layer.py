@@ -39,6 +39,11 @@ class TwoLayerNet(nn.Module):
         self.weight = nn.Parameter(_random.gaussian(rng, h, d))
         self.readout = nn.Parameter(self.output_scale * _random.gaussian(rng, h))
 
+    @property
+    def readout_power(self) -> float:
+        """|v|^2 / h, which the limit law of the tangent kernel needs; about output_scale^2 at the start."""
+        return float(self.readout.detach().square().mean())
+
     def preactivations(self, x: Tensor) -> Tensor:
         """weight x / sqrt d for every row of x: (n, d) -> (n, h)."""
         d = self.weight.shape[1]

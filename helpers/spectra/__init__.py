@@ -3,7 +3,15 @@
 from .bulk import Bulk, fit_marchenko_pastur
 from .change import EDGE_UNITS, Comparison, bulk_start, compare
 from .tails import CRITICAL_MISFIT, LEAST_REACH, PowerLaw, fit_power_law
-from .values import eigenvalues, overlap, singular_triplets, singular_values, top_triplet
+from .values import (
+    eigenvalues,
+    overlap,
+    singular_triplets,
+    singular_values,
+    stable_rank,
+    top_triplet,
+    weight_spectrum,
+)
 from .verdicts import describe, verdict
 from .weights import convolution_singular_values, weight_gradients, weight_matrices
 
@@ -24,8 +32,10 @@ __all__ = [
     "overlap",
     "singular_triplets",
     "singular_values",
+    "stable_rank",
     "top_triplet",
     "verdict",
     "weight_gradients",
     "weight_matrices",
+    "weight_spectrum",
 ]

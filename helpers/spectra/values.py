@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from scipy.sparse.linalg import svds
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import _checks
 from .._checks import Array
@@ -55,6 +55,63 @@ def singular_values(weight: Array) -> Tensor:
     if float(squares[0]) > 1e-8 * float(squares[-1]):
         return squares.flip(0).sqrt() * scale
     return torch.linalg.svdvals(matrix)
+
+
+def weight_spectrum(net: nn.Module) -> Tensor:
+    """Singular values of W / sqrt h of the first layer of a TwoLayerNet, descending: its spectrum in the book's units.
+
+    Parameters
+    ----------
+    net : networks.TwoLayerNet
+
+    Returns
+    -------
+    Tensor
+        (min(h, d),), float64. At the start they fill [|1 - sqrt(d / h)|, 1 + sqrt(d / h)].
+
+    Examples
+    --------
+    >>> from helpers import networks, spectra
+    >>> values = spectra.weight_spectrum(networks.TwoLayerNet(100, 150))
+    >>> len(values), round(float(values[0]), 1)
+    (100, 1.8)
+    """
+    weight = net.get_parameter("weight")
+    return singular_values(weight) / math.sqrt(len(weight))
+
+
+def stable_rank(values: Array) -> float:
+    """Stable rank |W|_F^2 / s_1^2 from the singular values of W: how many directions carry a matrix.
+
+    Parameters
+    ----------
+    values : tensor or array (m,)
+        Singular values in any order and unit, not all zero.
+
+    Returns
+    -------
+    float
+        Between 1 and m.
+
+    Raises
+    ------
+    ValueError
+        If there is no value, only zeros, or one that is not finite.
+
+    References
+    ----------
+    Rudelson and Vershynin (2007).
+
+    Examples
+    --------
+    >>> from helpers import spectra
+    >>> spectra.stable_rank([2.0, 2.0, 0.0])
+    2.0
+    """
+    squares = _checks.array("values", values, None).double().square()
+    if not float(squares.max()) > 0:
+        raise ValueError("values: got zeros only, expected some above 0")
+    return float(squares.sum() / squares.max())
 
 
 def eigenvalues(kernel: Array) -> Tensor:

@@ -10,7 +10,7 @@ from .._checks import Array
 from .bulk import fit_marchenko_pastur
 from .change import bulk_start, compare
 from .tails import CRITICAL_MISFIT, LEAST_REACH, fit_power_law
-from .values import SMALLEST
+from .values import SMALLEST, stable_rank
 
 # The rule of `verdict`.
 STILL = 0.02  # how far an invariant bulk has moved at most, see `mean_drift` in `describe`
@@ -71,8 +71,7 @@ def ranks(values: np.ndarray) -> dict[str, float]:
     """top, stable_rank and effective_rank of descending values (m,) that are not all zero, as in `describe`."""
     share = values / values.sum()
     entropy = -float((share * np.log(np.maximum(share, 1e-300))).sum())
-    stable = float((values**2).sum() / values[0] ** 2)
-    return {"top": float(values[0]), "stable_rank": stable, "effective_rank": math.exp(entropy)}
+    return {"top": float(values[0]), "stable_rank": stable_rank(values), "effective_rank": math.exp(entropy)}
 
 
 def _change(old: np.ndarray, new: np.ndarray) -> dict[str, float]:
