@@ -59,9 +59,8 @@ chapter: setup  ## Start a chapter from the template: NAME=my_chapter
 bench: setup  ## Measure the speed against other packages and the bare cost, and renew the page of it
 	@$(PYTHON) -m benchmarks
 
-picture: execute  ## Renew the README's picture from the landing page, and the logo
+picture: execute  ## Renew the README's picture from the landing page
 	@$(PYTHON) book/_ext/picture.py
-	@$(PYTHON) book/_ext/logo.py
 
 pdf: execute chromium  ## Print the whole book to _build/spectral-evolution.pdf
 	@$(VENV)/bin/jupyter-book build . --builder singlehtml

@@ -1,6 +1,5 @@
 """A reader finds the way: search, previous and next, a page on paper, a link that others share."""
 
-import math
 import re
 from html.parser import HTMLParser
 
@@ -77,25 +76,6 @@ def test_bare_address_tells_of_the_landing_page_and_leads_to_it(page, site):
 def test_every_page_is_described_by_its_own_words():
     descriptions = [Head(name).meta["description"] for name in pages()]
     assert len(set(descriptions)) == len(descriptions)
-
-
-def test_logo_and_icon_are_what_the_code_draws():
-    import logo
-
-    for name, draw in logo.DRAWINGS.items():
-        assert (ROOT / "book" / "_static" / name).read_text() == draw(), "run `make picture`"
-
-
-def test_logo_shows_the_law_of_the_weights():
-    import logo
-
-    from helpers import laws
-
-    law = laws.marchenko_pastur(logo.RATIO).square_root()
-    low, high = law.support[0]
-    values, heights = zip(*logo.law()[1:-1], strict=True)
-    density = law.density([low + (high - low) * value for value in values])
-    assert all(math.isclose(h, d / max(density), abs_tol=0.01) for h, d in zip(heights, density, strict=True))
 
 
 def test_printed_page_is_the_text_alone(page, site):

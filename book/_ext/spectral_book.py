@@ -1,8 +1,6 @@
 """The book's own Sphinx extension: what the pages need and Jupyter Book does not do."""
 
-import importlib.metadata
 import re
-import shutil
 from pathlib import Path
 
 import build_record
@@ -19,7 +17,6 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
-MATHJAX_PARTS = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions"]
 
 
 def use_executed_chapters(app: Sphinx, config: Config) -> None:
@@ -39,20 +36,6 @@ def derive_site_address(app: Sphinx, config: Config) -> None:
     """GitHub serves the pages of github.com/OWNER/NAME at OWNER.github.io/NAME."""
     owner, name = config.html_theme_options["repository_url"].split("/")[-2:]
     config.html_baseurl = config.ogp_site_url = f"https://{owner}.github.io/{name}/"
-
-
-def ship_mathjax(app: Sphinx) -> None:
-    """Serve MathJax with the pages: the few files that set TeX in a browser, not all 24 MB."""
-    if app.builder.format != "html":
-        return
-    package = importlib.metadata.distribution("sphinx-mathjax-offline")
-    source = Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax")))
-    target = Path(app.outdir) / "_static" / "mathjax"
-    for part in MATHJAX_PARTS:
-        copy = shutil.copytree if (source / part).is_dir() else shutil.copy
-        if not (target / part).exists():
-            (target / part).parent.mkdir(parents=True, exist_ok=True)
-            copy(source / part, target / part)
 
 
 def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
@@ -106,7 +89,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", use_executed_chapters)
     app.connect("config-inited", draw_single_page_as_pages)
     app.connect("config-inited", derive_site_address)
-    app.connect("builder-inited", ship_mathjax)
     app.connect("env-get-outdated", reading_order.read_again)
     app.connect("env-before-read-docs", reading_order.read_last)
     app.connect("doctree-read", require_alternative_text)
