@@ -158,7 +158,7 @@ def test_page_shows_figure_and_number_of_a_chapter(drawn):
     assert re.search(r"A straight line.* From <a [^>]*href=\"drawn.html\"", page)
 
 
-@pytest.mark.parametrize("name, reason", [("fig-drawn", "has no figure"), ("answer", "has glued no value")])
+@pytest.mark.parametrize("name, reason", [("fig-drawn", "has no figure"), ("answer", "'missing' not found")])
 def test_build_refuses_a_name_that_is_not_there(drawn, tmp_path, name, reason):
     root = shutil.copytree(drawn, tmp_path / "copy")
     page = root / "book" / "quotes.md"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import spectra
+from helpers import networks, spectra
 
 H, D = 600, 400
 

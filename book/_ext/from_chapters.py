@@ -1,7 +1,7 @@
-"""`{figure-of}` and `{number-of}`: a page shows what another page's notebook has drawn and measured.
+"""`{figure-of}`: a page shows what another page's notebook has drawn, by chapter and name of the figure.
 
-Both take a chapter and a name: of a figure, or of a value that the chapter quotes.
-Nothing is copied by hand, and a name that is not there stops the build.
+Nothing is copied by hand, and a name that is not there stops the build. For numbers MyST-NB's own role does this:
+{glue:text}`CHAPTER.md::KEY:.3f`.
 """
 
 import base64
@@ -14,9 +14,7 @@ from jupyter_cache import get_cache
 from notebook_cache import cached_notebook
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
-from sphinx.util.docutils import SphinxDirective, SphinxRole
-
-VALUE = "application/papermill.record/text/plain"
+from sphinx.util.docutils import SphinxDirective
 
 
 class FigureOf(SphinxDirective):
@@ -45,15 +43,6 @@ class FigureOf(SphinxDirective):
         return path
 
 
-class NumberOf(SphinxRole):
-    """`{number-of}`CHAPTER KEY:.3f``, the value as the format says."""
-
-    def run(self):
-        page, key = self.text.split(" ")
-        key, _, form = key.partition(":")
-        return [nodes.Text(format(glued_value(executed(self.env, page), page, key), form))], []
-
-
 def executed(env: BuildEnvironment, page: str) -> nbformat.NotebookNode:
     """The notebook of a page beside the present one, with its outputs."""
     docname = str(Path(env.docname).with_name(page))
@@ -69,10 +58,3 @@ def figure_cell(notebook: nbformat.NotebookNode, page: str, name: str) -> nbform
 
 def first_image(cell: nbformat.NotebookNode) -> str:
     return next((o["data"]["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})), "")
-
-
-def glued_value(notebook: nbformat.NotebookNode, page: str, key: str) -> float:
-    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        if output.get("metadata", {}).get("scrapbook", {}).get("name") == key:
-            return float(output["data"][VALUE])
-    raise ExtensionError(f"{page} has glued no value {key}")

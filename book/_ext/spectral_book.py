@@ -103,5 +103,4 @@ def setup(app: Sphinx) -> dict:
     app.add_directive("build-chapters", build_record.Chapters)
     app.add_directive("build-versions", build_record.Versions)
     app.add_directive("figure-of", from_chapters.FigureOf)
-    app.add_role("number-of", from_chapters.NumberOf())
     return {"parallel_read_safe": False, "parallel_write_safe": True}
