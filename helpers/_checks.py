@@ -37,23 +37,14 @@ def array(name: str, value: Any, *shape: int | None) -> Tensor:
 
     Tensors keep dtype and device; arrays and nested lists become CPU tensors.
     """
-    if not isinstance(value, Tensor):
-        try:
-            value = torch.from_numpy(np.ascontiguousarray(value))
-        except (TypeError, ValueError):
-            raise TypeError(f"{name}: got {type(value).__name__}, expected a tensor or an array of numbers") from None
-    value = value.detach()
-    if value.is_complex():
-        raise TypeError(f"{name}: got dtype {value.dtype}, expected real numbers")
+    value = _tensor(name, value).detach()
     if not value.is_floating_point():
         value = value.to(torch.float64)
     fits = value.ndim == len(shape) and all(s in (None, t) for s, t in zip(shape, value.shape, strict=True))
     if not fits or value.numel() == 0:
         wanted = ", ".join("any" if s is None else str(s) for s in shape)
         raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected ({wanted}), not empty")
-    if not torch.isfinite(value).all():
-        raise ValueError(f"{name}: got NaN or infinite entries, expected finite numbers")
-    return value
+    return _finite(name, value)
 
 
 def samples(name: str, value: Any, like: Tensor) -> Tensor:
@@ -61,15 +52,28 @@ def samples(name: str, value: Any, like: Tensor) -> Tensor:
 
     Floats must be finite and get the dtype of `like`; integers and booleans, as of tokens and masks, keep theirs.
     """
+    value = _tensor(name, value)
+    if value.ndim == 0 or value.numel() == 0:
+        raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected (samples, ...), not empty")
+    value = _finite(name, value)
+    return value.detach().to(like.device, like.dtype if value.is_floating_point() else value.dtype)
+
+
+def _tensor(name: str, value: Any) -> Tensor:
+    """A tensor as it is, an array or nested lists as a CPU tensor; real numbers only."""
     if not isinstance(value, Tensor):
         try:
-            value = torch.from_numpy(np.ascontiguousarray(value))
+            value = np.ascontiguousarray(value)
+            # A single entry counts as contiguous whatever its stride, and torch takes no negative one.
+            value = torch.from_numpy(value.copy() if min(value.strides, default=0) < 0 else value)
         except (TypeError, ValueError):
             raise TypeError(f"{name}: got {type(value).__name__}, expected a tensor or an array of numbers") from None
     if value.is_complex():
         raise TypeError(f"{name}: got dtype {value.dtype}, expected real numbers")
-    if value.ndim == 0 or value.numel() == 0:
-        raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected (samples, ...), not empty")
+    return value
+
+
+def _finite(name: str, value: Tensor) -> Tensor:
     if not torch.isfinite(value).all():
         raise ValueError(f"{name}: got NaN or infinite entries, expected finite numbers")
-    return value.detach().to(like.device, like.dtype if value.is_floating_point() else value.dtype)
+    return value

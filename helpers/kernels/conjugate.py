@@ -95,17 +95,31 @@ def dual_kernel(activation: str | Activation, x: Tensor) -> Tensor:
 
     Parameters
     ----------
-    activation : name or Activation.  x : (n, d), every row of norm sqrt d (within 0.1%).
+    activation : str or Activation
+        The activation or its name.
+    x : tensor or array (n, d)
+        Inputs; every row of norm sqrt d, within 0.1%.
 
     Returns
     -------
-    (n, n), float64, with unit diagonal.
+    Tensor
+        (n, n), float64, with unit diagonal.
 
     Raises
     ------
-    ValueError : another shape, entries that are not finite, rows of another norm.
+    ValueError
+        If the shape is another, an entry is not finite, or a row has another norm.
 
-    Source: Daniely, Frostig and Singer (2016), section 4.
+    References
+    ----------
+    Daniely, Frostig and Singer (2016), section 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import kernels
+    >>> kernels.dual_kernel("tanh", torch.eye(2) * 2**0.5).diagonal()
+    tensor([1., 1.], dtype=torch.float64)
     """
     x = _checks.array("x", x, None, None).double()
     cosines = x @ x.T / x.shape[1]

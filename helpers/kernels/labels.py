@@ -21,19 +21,35 @@ def alignment(kernel: Tensor, y: Tensor, *, centered: bool = False) -> float:
 
     Parameters
     ----------
-    kernel : (n, n), symmetric.  y : (n,), not all zero; or (n, k), for the cosine between K and Y Y'.
-    centered : take the mean feature out first, K -> H K H with H = I - 11'/n. A mean that all samples share says
-        nothing about labels, and a large one hides what does.
+    kernel : tensor or array (n, n)
+        Symmetric.
+    y : tensor or array (n,) or (n, k)
+        Labels, not all zero; with k columns it is the cosine between K and Y Y'.
+    centered : bool
+        Take the mean feature out first, K -> H K H with H = I - 11'/n. A mean that all samples share says nothing about
+        labels, and a large one hides what does.
 
     Returns
     -------
-    A number in [-1, 1]: 1 where K, centered if so wished, is proportional to y y'.
+    float
+        In [-1, 1]: 1 where K, centered if so wished, is proportional to y y'.
 
     Raises
     ------
-    ValueError : shapes that do not fit, entries that are not finite, a zero kernel or zero labels.
+    ValueError
+        If shapes do not fit, an entry is not finite, or the kernel or the labels are zero.
 
-    Source: Cristianini, Shawe-Taylor, Elisseeff and Kandola (2001); centered, Cortes, Mohri and Rostamizadeh (2012).
+    References
+    ----------
+    Cristianini, Shawe-Taylor, Elisseeff and Kandola (2001); centered, Cortes, Mohri and Rostamizadeh (2012).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import kernels
+    >>> y = torch.tensor([1.0, -1.0])
+    >>> round(kernels.alignment(torch.outer(y, y), y), 6), round(kernels.alignment(torch.eye(2), y), 2)
+    (1.0, 0.71)
     """
     y = _checks.array("y", y, *[None] * min(max(np.ndim(y), 1), 2)).double()
     k = _checks.array("kernel", kernel, len(y), len(y)).to(y)
@@ -53,16 +69,31 @@ def kernel_ridge(k_train: Tensor, k_test: Tensor, y: Tensor, ridge: float) -> Te
 
     Parameters
     ----------
-    k_train : (n, n) kernel of the training inputs.  k_test : (m, n), test against training inputs.
-    y : (n,) labels.  ridge : penalty on the squared norm, at least 0, in units of the kernel.
+    k_train : tensor or array (n, n)
+        Kernel of the training inputs.
+    k_test : tensor or array (m, n)
+        Kernel of the test inputs against the training inputs.
+    y : tensor or array (n,)
+        Labels.
+    ridge : float
+        Penalty on the squared norm, at least 0, in units of the kernel.
 
     Returns
     -------
-    (m,), of the dtype and device of `y`, computed in float64.
+    Tensor
+        (m,), of the dtype and device of `y`, computed in float64.
 
     Raises
     ------
-    ValueError : shapes that do not fit, entries that are not finite, a negative ridge.
+    ValueError
+        If shapes do not fit, an entry is not finite, or the ridge is negative.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import kernels
+    >>> kernels.kernel_ridge(torch.eye(2), torch.eye(2)[:1], torch.tensor([3.0, 5.0]), ridge=0.5)
+    tensor([2.])
     """
     y = _checks.array("y", y, None)
     k_train = _checks.array("k_train", k_train, len(y), len(y))
@@ -97,14 +128,40 @@ def ridge_r2(
 
     Parameters
     ----------
-    k_train (n, n), k_held_out (m, n), k_test (n_test, n) : kernel of training, held-out and test inputs against the
-        training inputs.
-    data : its y and y_test are used.  y_held_out : (m,).
-    ridges : candidates, each above 0, in units of the kernel.
+    k_train : tensor or array (n, n)
+        Kernel of the training inputs.
+    k_held_out : tensor or array (m, n)
+        Kernel of the held-out inputs against the training inputs.
+    k_test : tensor or array (n_test, n)
+        Kernel of the test inputs against the training inputs.
+    data : data.Dataset
+        Its y and y_test are used.
+    y_held_out : tensor or array (m,)
+        Labels of the held-out inputs.
+    ridges : sequence of float
+        Candidates, each above 0, in units of the kernel.
+
+    Returns
+    -------
+    r2 : float
+        On the test labels.
+    ridge : float
+        The one that was chosen.
 
     Raises
     ------
-    ValueError : shapes that do not fit, entries that are not finite, no ridge or one that is not above 0.
+    ValueError
+        If shapes do not fit, an entry is not finite, or there is no ridge or one that is not above 0.
+
+    Examples
+    --------
+    >>> from helpers import data, kernels, networks
+    >>> problem, (x, y) = data.split(data.teacher_student(60, 20), 100)
+    >>> net = networks.TwoLayerNet(20, 30)
+    >>> blocks = [kernels.conjugate_kernel(net, z, problem.x) for z in (problem.x, x, problem.x_test)]
+    >>> r2, ridge = kernels.ridge_r2(*blocks, problem, y)
+    >>> 0 < r2 < 1, ridge in kernels.RIDGES
+    (True, True)
     """
     if not len(ridges):
         raise ValueError("ridges: got none, expected at least one")
@@ -124,9 +181,31 @@ def ridge_r2(
 def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tensor]) -> dict[str, float]:
     """What ridge regression makes of a network's kernels, and how the tangent kernel is aligned.
 
+    Parameters
+    ----------
+    net : networks.TwoLayerNet
+        The network.
+    data : data.Dataset
+        Its training and test samples are used.
+    held_out : pair of tensors
+        Inputs and labels that choose the ridge, as `data.split` gives them.
+
     Returns
     -------
-    dict : ck_r2, ntk_r2 (test R2 by `ridge_r2`), kta (alignment of the tangent kernel with the training labels).
+    dict
+        ck_r2 and ntk_r2, the test R2 by `ridge_r2`; kta, the alignment of the tangent kernel with the training labels.
+
+    Raises
+    ------
+    TypeError
+        If net is no TwoLayerNet.
+
+    Examples
+    --------
+    >>> from helpers import data, kernels, networks
+    >>> problem, held_out = data.split(data.teacher_student(60, 20), 100)
+    >>> sorted(kernels.kernel_scores(networks.TwoLayerNet(20, 30), problem, held_out))
+    ['ck_r2', 'kta', 'ntk_r2']
     """
     if not isinstance(net, TwoLayerNet):
         raise TypeError(f"net: got {type(net).__name__}, expected a TwoLayerNet")

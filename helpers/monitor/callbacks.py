@@ -9,10 +9,22 @@ from .monitor import SpectralMonitor
 def lightning(monitor: SpectralMonitor) -> Any:
     """A callback for `Trainer(callbacks=[...])` of Lightning that records after optimizer steps.
 
-    monitor : of the LightningModule that is trained. Steps are counted as `trainer.global_step`, so that a run resumed
-        from a checkpoint goes on where that was.
+    Parameters
+    ----------
+    monitor : SpectralMonitor
+        Of the LightningModule that is trained. Steps are counted as `trainer.global_step`, so that a run resumed from a
+        checkpoint goes on where that was.
 
-    Raises ModuleNotFoundError where neither `lightning` nor `pytorch_lightning` is installed; TypeError for no monitor.
+    Returns
+    -------
+    lightning.pytorch.Callback
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If neither `lightning` nor `pytorch_lightning` is installed.
+    TypeError
+        If it is no monitor.
     """
     try:
         package = import_module("lightning.pytorch")
@@ -32,10 +44,22 @@ def lightning(monitor: SpectralMonitor) -> Any:
 def transformers(monitor: SpectralMonitor) -> Any:
     """A callback for `Trainer(callbacks=[...])` of transformers that records after optimizer steps.
 
-    monitor : of the model that is trained. Steps are counted as `state.global_step`, so that a run resumed from a
-        checkpoint goes on where that was.
+    Parameters
+    ----------
+    monitor : SpectralMonitor
+        Of the model that is trained. Steps are counted as `state.global_step`, so that a run resumed from a checkpoint
+        goes on where that was.
 
-    Raises ModuleNotFoundError where `transformers` is not installed; TypeError for no monitor.
+    Returns
+    -------
+    transformers.TrainerCallback
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If `transformers` is not installed.
+    TypeError
+        If it is no monitor.
     """
     from transformers import TrainerCallback
 

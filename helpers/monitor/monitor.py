@@ -40,33 +40,57 @@ class SpectralMonitor:
 
     Parameters
     ----------
-    model : a module with at least one of `spectra.weight_matrices`, on any device, of any float type.
-    every : steps between two records. None: every 100, but a record that would take the time spent here to more than 3%
-        of the time since the start is left out, so that watching costs no more than that.
-    probe : inputs x and labels y, for the conjugate kernel (`kernels.conjugate_kernel`) and the neural tangent kernel
-        (`kernels.neural_tangent_kernel`, the pseudo-NTK unless the model is a TwoLayerNet). x : n samples as the model
-        takes them, or a mapping for model(**x). y : (n,) numbers, (n, k), or whole numbers for classes, as in
+    model : nn.Module
+        With at least one of `spectra.weight_matrices`, on any device, of any float type.
+    every : int, optional
+        Steps between two records. By default every 100, but a record that would take the time spent here to more than
+        3% of the time since the start is left out, so that watching costs no more than that.
+    probe : pair, optional
+        Inputs x and labels y, for the conjugate kernel (`kernels.conjugate_kernel`) and the neural tangent kernel
+        (`kernels.neural_tangent_kernel`, the pseudo-NTK unless the model is a TwoLayerNet). x holds n samples as the
+        model takes them, or is a mapping for model(**x). y is (n,) numbers, (n, k), or whole numbers for classes, as in
         `torch.nn.functional.cross_entropy`. Some hundred samples are enough; a record costs about n passes.
-    path : a folder where every record is kept as soon as it is made. If it holds records of this model already, the new
+    path : path, optional
+        A folder where every record is kept as soon as it is made. If it holds records of this model already, the new
         ones are appended, and the start is that of the first run.
-    layers : names of the weight matrices to watch; None: all.
-    vectors : how many leading singular vectors are compared.
-    forward : as in `kernels.neural_tangent_kernel`.
+    layers : sequence of str, optional
+        Names of the weight matrices to watch; by default all.
+    vectors : int
+        How many leading singular vectors are compared.
+    forward : callable, optional
+        As in `kernels.neural_tangent_kernel`.
 
     Attributes
     ----------
-    frame : one row for each step and matrix or kernel. `step`, `name`; `kind`, "weight" or "kernel"; the columns of
-        `verdicts.describe`; `left_overlap` and `right_overlap` of the leading singular vectors with those of the start
+    frame : pandas.DataFrame
+        One row for each step and matrix or kernel. `step`, `name`; `kind`, "weight" or "kernel"; the columns of
+        `spectra.describe`; `left_overlap` and `right_overlap` of the leading singular vectors with those of the start
         (`spectra.overlap`); `left_gradient` and `right_gradient`, the part of the gradient's norm in their span, NaN
         where there is no gradient; `alignment` and `centered_alignment` of a kernel with y (`kernels.alignment`);
-        `verdict`, the words of `verdicts.verdict` for a weight matrix.
+        `verdict`, the words of `spectra.verdict` for a weight matrix.
+    verdicts : pandas.Series
+        The latest verdict of every weight matrix, by name.
 
     Raises
     ------
-    TypeError, ValueError : an argument out of range, a layer that is not there, a probe that does not fit the model, a
-        folder with the records of another model.
+    TypeError, ValueError
+        If an argument is out of range, a layer is not there, a probe does not fit the model, or a folder holds the
+        records of another model.
 
-    Source: singular values by the eigenvalues of the smaller Gram matrix in float64, accurate to 1e-8 of the largest.
+    Notes
+    -----
+    Singular values are found by the eigenvalues of the smaller Gram matrix in float64, accurate to 1e-8 of the largest.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from helpers.monitor import SpectralMonitor
+    >>> model = nn.Sequential(nn.Linear(40, 30), nn.ReLU(), nn.Linear(30, 1))
+    >>> monitor = SpectralMonitor(model, every=1)
+    >>> monitor.step()
+    True
+    >>> monitor.verdicts["0.weight"], len(monitor.frame)
+    ('invariant bulk', 4)
     """
 
     def __init__(
@@ -99,6 +123,16 @@ class SpectralMonitor:
 
         A step that was counted already is passed over. A smaller one, as after going back to a checkpoint, goes on from
         there: its first record takes the place of those with the same and with larger numbers.
+
+        Parameters
+        ----------
+        step : int, optional
+            The number of the step, at least 0; by default the next one.
+
+        Returns
+        -------
+        bool
+            Whether a record was made.
         """
         step = self._step + 1 if step is None else _checks.integer("step", step, least=0)
         if step == self._step:
@@ -148,17 +182,33 @@ class SpectralMonitor:
         return pd.Series(self._trajectory.verdicts(), dtype=object, name="verdict")
 
     def values(self, name: str) -> pd.DataFrame:
-        """All singular values of a matrix, or eigenvalues of a kernel: a row per step, descending, not normalized.
+        """All singular values of a matrix, or eigenvalues of a kernel.
 
-        Raises ValueError for a name that is not in `frame`.
+        Parameters
+        ----------
+        name : str
+            One of those in `frame`; ValueError for any other.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each step, descending, not normalized.
         """
         return self._trajectory.spectra(name)
 
     def plot(self, names: Sequence[str] | None = None, *, figure: FigureBase | None = None) -> FigureBase:
         """A panel for every weight matrix: its singular values against the step, and its verdict (`plots.trajectory`).
 
-        names : of weight matrices; None: the twelve with a verdict whose values moved most. ValueError if unknown.
-        figure : to draw on; None: a new one.
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Of weight matrices, ValueError for others; by default the twelve with a verdict whose values moved most.
+        figure : matplotlib figure, optional
+            Where to draw; by default a new one.
+
+        Returns
+        -------
+        matplotlib figure
         """
         names = trajectory.moved_most(self._trajectory, self._layers) if names is None else names
         unknown = [name for name in names if name not in self._layers]
@@ -167,7 +217,13 @@ class SpectralMonitor:
         return trajectory.draw(self._trajectory, names, figure)
 
     def to_csv(self, path: str | os.PathLike) -> None:
-        """Write `frame` as CSV; a file that is there is replaced only when the new one is whole."""
+        """Write `frame` as CSV; a file that is there is replaced only when the new one is whole.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        """
         aside = Path(path).with_suffix(f".{os.getpid()}")
         self.frame.to_csv(aside, index=False)
         aside.replace(path)
@@ -175,7 +231,10 @@ class SpectralMonitor:
     def to_tensorboard(self, writer: Any) -> None:
         """Write numbers as scalars NAME/COLUMN and spectra as histograms, each record once for a writer.
 
-        writer : with add_scalar and add_histogram, as `torch.utils.tensorboard.SummaryWriter`.
+        Parameters
+        ----------
+        writer : torch.utils.tensorboard.SummaryWriter
+            Or anything with its add_scalar and add_histogram.
         """
         first = self._sent.get(writer, 0)
         rows = self._trajectory.rows

@@ -57,10 +57,28 @@ def conjugate_kernel_operator(
 
     Parameters
     ----------
-    net, x, layer, forward : as in `kernels.conjugate_kernel`.
-    memory : bytes for the features (n, width). Where they do not fit, they are computed again in every product.
+    net, x, layer, forward
+        As in `kernels.conjugate_kernel`.
+    memory : int
+        Bytes for the features (n, width). Where they do not fit, they are computed again in every product.
 
-    Raises as `kernels.conjugate_kernel` does.
+    Returns
+    -------
+    scipy.sparse.linalg.LinearOperator
+        (n, n), on float64 vectors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `kernels.conjugate_kernel` does.
+
+    Examples
+    --------
+    >>> from helpers import data, networks, operators
+    >>> problem = data.teacher_student(40, 20)
+    >>> net = networks.TwoLayerNet(20, 30)
+    >>> operators.conjugate_kernel_operator(net, problem.x).shape
+    (40, 40)
     """
     n, blocks = _features(net, x, layer, forward, memory)
     like = next(iter(blocks))[1][:1]
@@ -83,13 +101,26 @@ def conjugate_kernel_eigenvalues(
 
     Parameters
     ----------
-    net, x, layer, forward : as in `kernels.conjugate_kernel`.
+    net, x, layer, forward
+        As in `kernels.conjugate_kernel`.
 
     Returns
     -------
-    (n,), float64, descending, on the device of the features; those beyond the width are exactly 0.
+    Tensor
+        (n,), float64, descending, on the device of the features; those beyond the width are exactly 0.
 
-    Raises as `kernels.conjugate_kernel` does.
+    Raises
+    ------
+    TypeError, ValueError
+        As `kernels.conjugate_kernel` does.
+
+    Examples
+    --------
+    >>> from helpers import data, networks, operators
+    >>> problem = data.teacher_student(40, 20)
+    >>> net = networks.TwoLayerNet(20, 30)
+    >>> int((operators.conjugate_kernel_eigenvalues(net, problem.x) > 0).sum())
+    30
     """
     n, blocks = _features(net, x, layer, forward, memory=1)
     companion = torch.as_tensor(sum(gram(features).double() for _, features in blocks))
@@ -114,11 +145,30 @@ def tangent_kernel_operator(
 
     Parameters
     ----------
-    net, x, train_readout, outputs, forward : as in `kernels.neural_tangent_kernel`.
-    memory : bytes for S and F, or for the graph of the outputs. Where they do not fit, they are made again in every
-        product, which about doubles its time.
+    net, x, train_readout, outputs, forward
+        As in `kernels.neural_tangent_kernel`.
+    memory : int
+        Bytes for S and F, or for the graph of the outputs. Where they do not fit, they are made again in every product,
+        which about doubles its time.
 
-    Raises as `kernels.neural_tangent_kernel` does, but a network that mixes samples is not noticed.
+    Returns
+    -------
+    scipy.sparse.linalg.LinearOperator
+        (n, n), on float64 vectors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `kernels.neural_tangent_kernel` does, but a network that mixes samples is not noticed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import data, networks, operators
+    >>> problem = data.teacher_student(40, 20)
+    >>> net = networks.TwoLayerNet(20, 30)
+    >>> (operators.tangent_kernel_operator(net, problem.x) @ np.ones(40)).shape
+    (40,)
     """
     if is_two_layer(net, forward):
         numbers(outputs, 1)
@@ -177,18 +227,40 @@ def hessian_operator(
 
     Parameters
     ----------
-    net : a module, evaluated in evaluation mode; trained are the parameters that require a gradient, in the order of
+    net : nn.Module
+        Evaluated in evaluation mode; trained are the parameters that require a gradient, in the order of
         `net.named_parameters()`.
-    data : its x and y are used; y (n,) or (n, k), of the shape of the outputs.
-    forward : as in `kernels.neural_tangent_kernel`.
-    memory : bytes for the graph of the outputs; that of the gradient takes a small multiple of it. Where it does not
-        fit, it is made again in every product.
+    data : data.Dataset
+        Its x and y are used; y (n,) or (n, k), of the shape of the outputs.
+    forward : callable, optional
+        As in `kernels.neural_tangent_kernel`.
+    memory : int
+        Bytes for the graph of the outputs; that of the gradient takes a small multiple of it. Where it does not fit, it
+        is made again in every product.
+
+    Returns
+    -------
+    scipy.sparse.linalg.LinearOperator
+        (p, p), on float64 vectors.
 
     Raises
     ------
-    TypeError : net is no module.  ValueError : data that do not fit the network, nothing to train.
+    TypeError
+        If net is no module.
+    ValueError
+        If the data do not fit the network, or nothing is to be trained.
 
-    Source: Pearlmutter (1994) for the product.
+    References
+    ----------
+    Pearlmutter (1994) for the product.
+
+    Examples
+    --------
+    >>> from helpers import data, networks, operators
+    >>> problem = data.teacher_student(40, 20)
+    >>> net = networks.TwoLayerNet(20, 30)
+    >>> operators.hessian_operator(net, problem).shape
+    (630, 630)
     """
     function, x, y = _problem(net, data, forward)
     n = len(y)
@@ -207,9 +279,34 @@ def gauss_newton_operator(
     """The Gauss-Newton matrix J'J / n of the same loss, the Hessian without the curvature of the network itself.
 
     J (n k, p) is the jacobian of all outputs. For one output, J'J / n has the eigenvalues of the neural tangent kernel
-    over n, and p - n zeros. Parameters and errors are those of `hessian_operator`.
+    over n, and p - n zeros.
 
-    Source: Schraudolph (2002).
+    Parameters
+    ----------
+    net, data, forward, memory
+        As in `hessian_operator`.
+
+    Returns
+    -------
+    scipy.sparse.linalg.LinearOperator
+        (p, p), on float64 vectors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `hessian_operator` does.
+
+    References
+    ----------
+    Schraudolph (2002).
+
+    Examples
+    --------
+    >>> from helpers import data, networks, operators
+    >>> problem = data.teacher_student(40, 20)
+    >>> net = networks.TwoLayerNet(20, 30)
+    >>> operators.gauss_newton_operator(net, problem).shape
+    (630, 630)
     """
     function, x, y = _problem(net, data, forward)
     blocks = Blocks(len(y), function.bytes(x), memory, lambda some: Jacobian(function, rows(x, some)))

@@ -62,6 +62,23 @@ def bulk_start(values: np.ndarray) -> int:
 
     The first k values do if value k is followed by a gap of more than `GAP_UNITS` times the fluctuation scale of the
     edge below it. The largest such k up to a tenth of the values is taken.
+
+    Parameters
+    ----------
+    values : array (m,)
+        Descending, at least 20 of them.
+
+    Returns
+    -------
+    int
+        k; 0 where no value stands apart.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import spectra
+    >>> spectra.bulk_start(np.append([9.0, 7.0], np.linspace(2, 0, 100)))
+    2
     """
     most = min(len(values) // 10, len(values) - 11)
     apart = [k for k in range(1, most + 1) if values[k - 1] - values[k] > GAP_UNITS * _edge_unit(values[k:])]

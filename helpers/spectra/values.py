@@ -36,18 +36,29 @@ def singular_values(weight: Array) -> Tensor:
 
     Parameters
     ----------
-    weight : (h, d), tensor or array. Those of a network, in the form used here: `weight_matrices`.
+    weight : tensor or array (h, d)
+        A matrix. Those of a network, in the form used here: `weight_matrices`.
 
     Returns
     -------
-    (min(h, d),), not normalized: divide by sqrt h for the convention of the book.
+    Tensor
+        (min(h, d),), not normalized: divide by sqrt h for the convention of the book, as `weight_spectrum` does.
 
     Raises
     ------
-    ValueError : not a matrix, empty, NaN or infinite entries.
+    ValueError
+        If it is not a matrix, is empty, or has NaN or infinite entries.
 
+    Notes
+    -----
     They are the square roots of the eigenvalues of the smaller Gram matrix, which takes half the time of a singular
     value decomposition, unless the smallest is below 1e-4 of the largest and would suffer from the square.
+
+    Examples
+    --------
+    >>> from helpers import spectra
+    >>> spectra.singular_values([[3.0, 0.0], [0.0, -4.0], [0.0, 0.0]])
+    tensor([4., 3.], dtype=torch.float64)
     """
     matrix = _checks.array("weight", weight, None, None).double()
     scale = matrix.abs().max().clamp_min(1e-300)  # so that no square overflows
@@ -119,15 +130,24 @@ def eigenvalues(kernel: Array) -> Tensor:
 
     Parameters
     ----------
-    kernel : (n, n), tensor or array, symmetric up to rounding.
+    kernel : tensor or array (n, n)
+        Symmetric up to rounding.
 
     Returns
     -------
-    (n,)
+    Tensor
+        (n,)
 
     Raises
     ------
-    ValueError : not square, not symmetric (beyond 1e-4 of the largest entry), empty, NaN or infinite entries.
+    ValueError
+        If it is not square, not symmetric (beyond 1e-4 of the largest entry), empty, or has NaN or infinite entries.
+
+    Examples
+    --------
+    >>> from helpers import spectra
+    >>> spectra.eigenvalues([[0.0, 1.0], [1.0, 0.0]])
+    tensor([ 1., -1.], dtype=torch.float64)
     """
     kernel = _checks.array("kernel", kernel, None, None)
     kernel = _checks.array("kernel", kernel, len(kernel), len(kernel)).double()
@@ -162,19 +182,36 @@ def singular_triplets(weight: Array, k: int = 1) -> tuple[Tensor, Tensor, Tensor
 
     Parameters
     ----------
-    weight : (h, d), tensor or array.
-    k : at least 1, at most min(h, d). For a few, this is several times faster than all of them.
+    weight : tensor or array (h, d)
+        A matrix.
+    k : int
+        At least 1, at most min(h, d). For a few, this is several times faster than all of them.
 
     Returns
     -------
-    left (h, k), values (k,), right (d, k) : values descending, not normalized; vectors as columns of length 1, the sign
-        of each pair arbitrary.
+    left : Tensor
+        (h, k), left singular vectors as columns of length 1; the sign of each pair is arbitrary.
+    values : Tensor
+        (k,), descending, not normalized.
+    right : Tensor
+        (d, k), right singular vectors.
 
     Raises
     ------
-    ValueError, TypeError : not a matrix, empty, all zero, NaN or infinite entries; k out of range.
+    TypeError, ValueError
+        If it is not a matrix, is empty, all zero, or has NaN or infinite entries; if k is out of range.
 
-    Source: ARPACK, as `scipy.sparse.linalg.svds`, from the same random vector each time; all of them, by a full SVD.
+    Notes
+    -----
+    By ARPACK, as `scipy.sparse.linalg.svds`, from the same random vector each time; all of them, by a full SVD.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import spectra
+    >>> left, values, right = spectra.singular_triplets(torch.diag(torch.arange(1.0, 6.0)), 2)
+    >>> [round(float(value), 6) for value in values]
+    [5.0, 4.0]
     """
     matrix = _checks.array("weight", weight, None, None).double()
     k = _checks.integer("k", k)
@@ -196,6 +233,28 @@ def top_triplet(weight: Array) -> tuple[np.ndarray, float, np.ndarray]:
     """Left singular vector (h,), singular value and right singular vector (d,) of the largest singular value, float64.
 
     As `singular_triplets` has them, whose errors it raises, but as arrays without the axis of length 1.
+
+    Parameters
+    ----------
+    weight : tensor or array (h, d)
+        A matrix.
+
+    Returns
+    -------
+    left : array
+        (h,)
+    value : float
+        The largest singular value, not normalized.
+    right : array
+        (d,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import spectra
+    >>> left, value, right = spectra.top_triplet(torch.diag(torch.arange(1.0, 6.0)))
+    >>> round(value, 6), round(abs(float(right[-1])), 6)
+    (5.0, 1.0)
     """
     left, values, right = singular_triplets(weight)
     return left[:, 0].cpu().numpy(), float(values[0]), right[:, 0].cpu().numpy()
@@ -208,15 +267,24 @@ def overlap(vectors: Array, directions: Array) -> float:
 
     Parameters
     ----------
-    vectors, directions : (d,), or (d, k) and (d, m) whose columns span the subspaces.
+    vectors, directions : tensor or array, (d,), or (d, k) and (d, m)
+        Vectors, or matrices whose columns span the subspaces.
 
     Returns
     -------
-    A number in [0, 1]: 1 where the smaller subspace lies in the larger one.
+    float
+        In [0, 1]: 1 where the smaller subspace lies in the larger one.
 
     Raises
     ------
-    ValueError : lengths that do not fit, more columns than rows, zero or dependent columns, NaN.
+    ValueError
+        If lengths do not fit, there are more columns than rows, zero or dependent columns, or NaN.
+
+    Examples
+    --------
+    >>> from helpers import spectra
+    >>> round(spectra.overlap([1.0, 0.0], [1.0, 1.0]), 4)
+    0.7071
     """
     first, second = _basis("vectors", vectors), _basis("directions", directions)
     if len(first) != len(second):

@@ -28,18 +28,21 @@ def describe(before: Array, after: Array, shape: tuple[int, int]) -> dict[str, f
 
     Parameters
     ----------
-    before, after : (min(shape),) singular values, not normalized.
-    shape : of the matrix, (h, d).
+    before, after : tensor or array (min(shape),)
+        Singular values, not normalized.
+    shape : pair of int
+        (h, d), of the matrix.
 
     Returns
     -------
-    dict : in the units of the values,
+    dict
+        In the units of the values,
 
         size : number of values; top : the largest; stable_rank : |W|_F^2 / top^2; effective_rank : exp of the entropy
             of the values over their sum.
         outliers, bulk_drift, edge_before : their number, largest drift and the edge of the start by `spectra.compare`;
             mean_drift : mean |after_i - before_i| over the bulk, in units of the mean of before_i.
-        mp_variance, mp_edge, mp_distance, mp_outliers : Marchenko-Pastur fit by `bulk.fit_marchenko_pastur`, without
+        mp_variance, mp_edge, mp_distance, mp_outliers : Marchenko-Pastur fit by `fit_marchenko_pastur`, without
         regard to the start.
         alpha, xmin, ks, tail_size, misfit, reach : unbounded power-law fit to the squared values,
             `spectra.fit_power_law`.
@@ -49,9 +52,21 @@ def describe(before: Array, after: Array, shape: tuple[int, int]) -> dict[str, f
 
     Raises
     ------
-    TypeError, ValueError : no numbers, another number of values than min(shape), NaN or infinite values.
+    TypeError, ValueError
+        If they are no numbers, not min(shape) of them, or NaN or infinite.
 
-    Source: effective rank, Roy and Vetterli (2007); stable rank, Rudelson and Vershynin (2007).
+    References
+    ----------
+    Effective rank, Roy and Vetterli (2007); stable rank, Rudelson and Vershynin (2007).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import spectra
+    >>> values = np.linalg.svd(np.random.default_rng(0).standard_normal((150, 100)), compute_uv=False)
+    >>> row = spectra.describe(values, 1.01 * values, (150, 100))
+    >>> row["outliers"], round(row["mean_drift"], 3)
+    (0, 0.01)
     """
     size = min(shape)
     old, new = (
@@ -118,8 +133,8 @@ def verdict(row: Mapping[str, float]) -> str:
     """The words for what `describe` measured, by the first of these rules that applies.
 
     1. "all zero"; "too small", with fewer than `SMALLEST` values.
-    2. "heavy tail, alpha 2.9": the power law passes the tests of distance and reach (`tails.CRITICAL_MISFIT`,
-       `tails.LEAST_REACH`), its exponent is at most `LIGHTEST`, and it holds at least `TAIL` values.
+    2. "heavy tail, alpha 2.9": the power law passes the tests of distance and reach (`spectra.CRITICAL_MISFIT`,
+       `spectra.LEAST_REACH`), its exponent is at most `LIGHTEST`, and it holds at least `TAIL` values.
     3. "no bulk at the start", as for an orthogonal matrix, whose values are equal; "bulk left", with every value
        outside the initial bulk.
     4. "invariant bulk", or "bulk and 2 outliers": the bulk has moved by at most `STILL`.
@@ -128,7 +143,27 @@ def verdict(row: Mapping[str, float]) -> str:
     An outlier lies beyond the bulk of the start by `spectra.compare`, whether it left or stood there from the
     beginning.
 
-    Raises KeyError for a row that lacks a column of `describe` which a rule needs.
+    Parameters
+    ----------
+    row : mapping
+        What `describe` gives.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    KeyError
+        If the row lacks a column which a rule needs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import spectra
+    >>> values = np.linalg.svd(np.random.default_rng(0).standard_normal((150, 100)), compute_uv=False)
+    >>> spectra.verdict(spectra.describe(values, values, (150, 100)))
+    'invariant bulk'
     """
     if row["top"] == 0:
         return "all zero"
