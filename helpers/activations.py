@@ -39,10 +39,25 @@ _RAW: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] =
 
 
 def gaussian_nodes(half_line: bool = False) -> tuple[Tensor, Tensor]:
-    """Nodes and weights, each (m,) float64, with sum w f(x) = E f(xi) for xi ~ N(0, 1).
+    """Nodes and weights for means over N(0, 1): sum w f(x) = E f(xi) for xi ~ N(0, 1).
 
-    `half_line` treats the two half lines apart, so that functions with a kink or jump at 0 are
-    integrated to machine precision too (Gauss-Legendre on [-12, 0] and [0, 12]).
+    Parameters
+    ----------
+    half_line : bool, default False
+        Treat the two half lines apart, by Gauss-Legendre on [-12, 0] and [0, 12]. Functions with a kink or jump at 0
+        are then integrated to machine precision too.
+
+    Returns
+    -------
+    nodes, weights : Tensor, (m,), float64
+        The points x and their weights w. The weights sum to 1.
+
+    Examples
+    --------
+    >>> from helpers import activations
+    >>> x, w = activations.gaussian_nodes()
+    >>> round(float(w @ x**4), 6)
+    3.0
     """
     if not half_line:
         x, w = roots_hermitenorm(_NODES)
@@ -58,12 +73,30 @@ def gaussian_nodes(half_line: bool = False) -> tuple[Tensor, Tensor]:
 class Activation:
     """A normalized activation: call it, or its `derivative`, on tensors of any shape.
 
+    Make one with `normalized`. Expectations are over xi ~ N(0, 1).
+
     Attributes
     ----------
-    name : the activation's name before normalization.
-    shift, scale : s(z) = (raw(z) - shift) / scale.
-    linear_coefficient : b = E s'(xi) = E xi s(xi), xi ~ N(0, 1).
-    derivative_power : a2 = E s'(xi)^2. Always b^2 <= 1 and b^2 <= a2.
+    name : str
+        The activation's name before normalization.
+    shift : float
+        The mean of the function before normalization: s(z) = (raw(z) - shift) / scale.
+    scale : float
+        Its standard deviation.
+    linear_coefficient : float
+        b = E s'(xi) = E xi s(xi). Always b^2 <= 1.
+    derivative_power : float
+        a2 = E s'(xi)^2. Always b^2 <= a2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import activations
+    >>> s = activations.normalized("tanh")
+    >>> round(s.linear_coefficient, 4), round(s.derivative_power, 4)
+    (0.9646, 1.1778)
+    >>> round(float(s(torch.tensor(0.5))), 4)
+    0.7359
     """
 
     name: str
@@ -73,15 +106,48 @@ class Activation:
     derivative_power: float
 
     def __call__(self, z: Tensor) -> Tensor:
-        """s(z), elementwise; shape, dtype and device follow `z`."""
+        """s(z), elementwise.
+
+        Parameters
+        ----------
+        z : Tensor
+            Of any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape, dtype and device of `z`.
+        """
         return (self.unnormalized(z) - self.shift) / self.scale
 
     def unnormalized(self, z: Tensor) -> Tensor:
-        """The function before normalization, elementwise: s(z) = (unnormalized(z) - shift) / scale."""
+        """The function before normalization, elementwise: s(z) = (unnormalized(z) - shift) / scale.
+
+        Parameters
+        ----------
+        z : Tensor
+            Of any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape, dtype and device of `z`.
+        """
         return _RAW[self.name][0](z)
 
     def derivative(self, z: Tensor) -> Tensor:
-        """s'(z), elementwise; shape, dtype and device follow `z` (0 at the kink of ReLU)."""
+        """s'(z), elementwise; 0 at the kink of ReLU.
+
+        Parameters
+        ----------
+        z : Tensor
+            Of any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape, dtype and device of `z`.
+        """
         return _RAW[self.name][1](z) / self.scale
 
 
@@ -97,13 +163,34 @@ def _by_name(name: str) -> Activation:
 
 
 def normalized(name: "str | Activation") -> Activation:
-    """The normalized activation called `name`; an Activation is returned unchanged.
+    """The normalized activation of a name; an Activation is returned unchanged.
+
+    Parameters
+    ----------
+    name : {"tanh", "softplus", "relu", "erf", "sigmoid", "identity"} or Activation
+        The activation before normalization.
+
+    Returns
+    -------
+    Activation
+        s with E s(xi) = 0 and E s(xi)^2 = 1 for xi ~ N(0, 1).
 
     Raises
     ------
-    ValueError : unknown name.  TypeError : neither a name nor an Activation.
+    ValueError
+        An unknown name.
+    TypeError
+        Neither a name nor an Activation.
 
-    Source: the normalization E s = 0, E s^2 = 1 is that of Fan and Wang (2020).
+    References
+    ----------
+    Fan and Wang (2020), for the normalization E s = 0, E s^2 = 1.
+
+    Examples
+    --------
+    >>> from helpers import activations
+    >>> round(activations.normalized("relu").shift, 4)
+    0.3989
     """
     if isinstance(name, Activation):
         return name
@@ -115,21 +202,37 @@ def normalized(name: "str | Activation") -> Activation:
 
 
 def hermite_coefficients(activation: str | Activation, terms: int) -> Tensor:
-    """c_k = E s(xi) He_k(xi) / sqrt(k!) for k = 0, ..., terms - 1, with xi ~ N(0, 1).
+    """Hermite coefficients c_k = E s(xi) He_k(xi) / sqrt(k!) for k = 0, ..., terms - 1, with xi ~ N(0, 1).
 
     Parameters
     ----------
-    activation : name or Activation.  terms : their number, at least 1.
+    activation : str or Activation
+        s, by its name or as it is.
+    terms : int
+        The number of coefficients, at least 1.
 
     Returns
     -------
-    (terms,), float64. c_0 = 0, c_1 = b, and the squares sum to 1 as terms grows.
+    Tensor, (terms,), float64
+        c_0 = 0, c_1 = b, and the squares sum to 1 as `terms` grows.
 
     Raises
     ------
-    ValueError, TypeError : an unknown activation, fewer than one term.
+    ValueError
+        An unknown activation, or fewer than one term.
+    TypeError
+        An `activation` that is neither a name nor an Activation, or `terms` that is no integer.
 
-    Source: O'Donnell, Analysis of Boolean Functions (2014), section 11.2.
+    References
+    ----------
+    O'Donnell, Analysis of Boolean Functions (2014), section 11.2.
+
+    Examples
+    --------
+    >>> from helpers import activations
+    >>> c = activations.hermite_coefficients("relu", 3)
+    >>> [round(x, 4) for x in c[1:].tolist()]
+    [0.8564, 0.4832]
     """
     s, terms = normalized(activation), _checks.integer("terms", terms)
     x, w = gaussian_nodes(half_line=s.name == "relu")

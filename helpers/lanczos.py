@@ -19,14 +19,44 @@ Operator: TypeAlias = LinearOperator | np.ndarray
 
 
 class Eigenpairs(NamedTuple):
-    """Eigenvalues (k,), descending, and their eigenvectors in columns (size, k), float64."""
+    """Eigenvalues and their eigenvectors.
+
+    Attributes
+    ----------
+    values : array, (k,), float64
+        Eigenvalues, descending.
+    vectors : array, (size, k), float64
+        Their eigenvectors, in columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import lanczos
+    >>> pairs = lanczos.top_eigenvalues(np.diag([3.0, 1.0, 0.5]))
+    >>> pairs.vectors.shape
+    (3, 1)
+    """
 
     values: np.ndarray
     vectors: np.ndarray
 
 
 class Alignment(NamedTuple):
-    """An alignment and its standard error, 0 where it is exact."""
+    """An alignment and its standard error.
+
+    Attributes
+    ----------
+    value : float
+        The alignment.
+    standard_error : float
+        0 where it is exact.
+
+    Examples
+    --------
+    >>> from helpers import lanczos
+    >>> lanczos.Alignment(0.5, 0.0)
+    Alignment(value=0.5, standard_error=0.0)
+    """
 
     value: float
     standard_error: float
@@ -56,19 +86,44 @@ def top_eigenvalues(
 
     Parameters
     ----------
-    operator : symmetric, a LinearOperator (size, size) or an array.
-    k : below size.
-    start : (size,), a guess at the top eigenvector, which saves products; by default random from `seed`.
-    basis : vectors (size,) that are kept, from k + 2 to size; by default 2 k + 1 or 20, whichever is more. At least as
-        many products are made, so few are enough with a good start.
-    tolerance : relative error of the values. Products in float32 carry about 1e-7 of the largest eigenvalue.
+    operator : LinearOperator or array, (size, size)
+        Symmetric.
+    k : int, default 1
+        Below size.
+    start : array or tensor, (size,), optional
+        A guess at the top eigenvector, which saves products; by default random from `seed`.
+    basis : int, optional
+        Vectors (size,) that are kept, from k + 2 to size; by default 2 k + 1 or 20, whichever is more. At least as many
+        products are made, so few are enough with a good start.
+    tolerance : float, default 1e-6
+        Relative error of the values. Products in float32 carry about 1e-7 of the largest eigenvalue.
+    seed : int, default 0
+        Of the random start.
+
+    Returns
+    -------
+    Eigenpairs
+        Values (k,), descending, and vectors (size, k).
 
     Raises
     ------
-    TypeError, ValueError : no square operator, k out of range, a start of another length or not finite.
-    scipy.sparse.linalg.ArpackNoConvergence : too many products (not known to happen at tolerances above rounding).
+    TypeError
+        An operator that is none, k or basis that is no integer, a start or a tolerance that holds no numbers.
+    ValueError
+        An operator that is not square, k or basis out of range, a start of another length or not finite.
+    scipy.sparse.linalg.ArpackNoConvergence
+        Too many products (not known to happen at tolerances above rounding).
 
-    Source: Lehoucq, Sorensen and Yang (1998).
+    References
+    ----------
+    Lehoucq, Sorensen and Yang (1998).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import lanczos
+    >>> [round(float(v), 4) for v in lanczos.top_eigenvalues(np.diag([3.0, 1.0, 0.5, 0.2]), k=2).values]
+    [3.0, 1.0]
     """
     operator = _square(operator)
     size = operator.shape[0]
@@ -90,22 +145,45 @@ def spectral_density(operator: Operator, *, steps: int = 60, probes: int = 3, se
 
     Each probe is a random vector. `steps` products with it give the nodes and weights of a Gauss quadrature, whose cdf
     the true one crosses at every node; between them it is interpolated, smooth and monotone. What is finer than the
-    distance of two nodes, about a `steps`-th of the width of the spectrum, does not show. Eigenvalues that the nodes
-    have found, to 1e-6 of the largest, become atoms: 0 where the rank is low, or outliers, whose mass is uncertain by
-    as much as it is large.
+    distance of two nodes, about one part in `steps` of the width of the spectrum, does not show. Eigenvalues that the
+    nodes have found, to 1e-6 of the largest, become atoms: 0 where the rank is low, or outliers. The mass of an outlier
+    is uncertain by as much as it is large.
 
     Parameters
     ----------
-    operator : symmetric, a LinearOperator (size, size) or an array.
-    steps : products for each probe. As many vectors (size,) are kept, in float64.
-    probes : number of random vectors. The error of a mean over the spectrum falls like (size probes)^-1/2.
+    operator : LinearOperator or array, (size, size)
+        Symmetric.
+    steps : int, default 60
+        Products for each probe. As many vectors (size,) are kept, in float64.
+    probes : int, default 3
+        Number of random vectors. The error of a mean over the spectrum falls like (size probes)^-1/2.
+    seed : int, default 0
+        Of the probes.
+
+    Returns
+    -------
+    Law
+        At most one band, and the atoms.
 
     Raises
     ------
-    TypeError, ValueError : no square operator, steps or probes below 1.
+    TypeError
+        An operator that is none, steps or probes that are no integers.
+    ValueError
+        An operator that is not square, steps or probes below 1.
 
-    Source: Golub and Welsch (1969) for the quadrature; Ubaru, Chen and Saad (2017), Chen, Trogdon and Ubaru (2021) for
-    random probes.
+    References
+    ----------
+    - Golub and Welsch (1969), for the quadrature.
+    - Ubaru, Chen and Saad (2017), Chen, Trogdon and Ubaru (2021), for random probes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import lanczos
+    >>> law = lanczos.spectral_density(np.diag(np.linspace(0, 1, 400)), steps=20, probes=10)
+    >>> round(float(law.cdf(0.5)), 2)
+    0.49
     """
     operator = _square(operator)
     size = operator.shape[0]
@@ -131,26 +209,47 @@ def _merged(locations: np.ndarray, masses: np.ndarray, apart: float) -> Iterator
 
 
 def alignment(operator: Operator, y: Array, *, norm: float | None = None, probes: int = 10, seed: int = 0) -> Alignment:
-    """Kernel-target alignment y'K y / (|K|_F |y|^2), see `kernels.alignment`, from products alone.
+    """Kernel-target alignment ``y'K y / (|K|_F |y|^2)``, see `kernels.alignment`, from products alone.
 
-    y'K y is exact. Without a `norm`, |K|_F^2 is the mean of |K z|^2 over random signs z, which is unbiased and, for
-    spectra without a dominant eigenvalue, off by about (size probes)^-1/2.
+    y'K y is exact. Without a `norm`, ``|K|_F^2`` is the mean of ``|K z|^2`` over random signs z. It is unbiased. For
+    spectra without a dominant eigenvalue it is off by about (size probes)^-1/2.
 
     Parameters
     ----------
-    operator : symmetric, a LinearOperator (size, size) or an array.  y : (size,), not all zero.
-    norm : |K|_F where it is known, as from `operators.conjugate_kernel_eigenvalues`.
-    probes : at least 2.
+    operator : LinearOperator or array, (size, size)
+        K, symmetric.
+    y : array or tensor, (size,)
+        Labels, not all zero.
+    norm : float, optional
+        ``|K|_F`` where it is known, as from `operators.conjugate_kernel_eigenvalues`.
+    probes : int, default 10
+        Number of random sign vectors, at least 2.
+    seed : int, default 0
+        Of the signs.
 
     Returns
     -------
-    Alignment : value, and its standard error from the spread of the probes.
+    Alignment
+        value, and its standard error from the spread of the probes.
 
     Raises
     ------
-    TypeError, ValueError : no square operator, y of another length, not finite or zero; a zero operator.
+    TypeError
+        An operator that is none, y that holds no numbers, probes that are no integer.
+    ValueError
+        An operator that is not square, y of another length, not finite or zero; a zero operator; probes below 2.
 
-    Source: Hutchinson (1990) for the estimate.
+    References
+    ----------
+    Hutchinson (1990), for the estimate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import lanczos
+    >>> kernel = np.diag([2.0, 1.0, 1.0, 1.0])
+    >>> round(lanczos.alignment(kernel, np.array([1.0, 0.0, 0.0, 0.0]), norm=7**0.5).value, 4)
+    0.7559
     """
     operator = _square(operator)
     size = operator.shape[0]
@@ -171,7 +270,25 @@ def alignment(operator: Operator, y: Array, *, norm: float | None = None, probes
 
 
 class Quadrature(NamedTuple):
-    """Gauss quadrature for the spectral measure of one probe: ascending nodes, weights, and bounds on their errors."""
+    """Gauss quadrature for the spectral measure of one probe.
+
+    Attributes
+    ----------
+    nodes : array, (m,)
+        Ascending.
+    weights : array, (m,)
+        They sum to 1.
+    errors : array, (m,)
+        Bounds on the errors of the nodes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import lanczos
+    >>> found = lanczos.Quadrature(np.array([1.0, 2.0]), np.array([0.5, 0.5]), np.zeros(2))
+    >>> float(found.weights @ found.nodes)
+    1.5
+    """
 
     nodes: np.ndarray
     weights: np.ndarray
@@ -179,7 +296,31 @@ class Quadrature(NamedTuple):
 
 
 def quadrature(operator: LinearOperator, start: np.ndarray, steps: int) -> Quadrature:
-    """`steps` steps of Lanczos from `start`, with every vector orthogonalized twice against all before it."""
+    """The Gauss quadrature of one probe, with every vector orthogonalized twice against all before it.
+
+    Parameters
+    ----------
+    operator : LinearOperator, (size, size)
+        Symmetric.
+    start : array, (size,)
+        The probe, of any norm but 0.
+    steps : int
+        Steps of Lanczos, at most size. It stops earlier where a step brings nothing new but rounding.
+
+    Returns
+    -------
+    Quadrature
+        As many nodes as steps were made.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse.linalg import aslinearoperator
+    >>> from helpers import lanczos
+    >>> found = lanczos.quadrature(aslinearoperator(np.diag([1.0, 2.0])), np.ones(2), 2)
+    >>> [round(float(x), 4) for x in found.nodes]
+    [1.0, 2.0]
+    """
     basis = np.empty((steps, len(start)))
     diagonal, beside = np.empty(steps), np.empty(steps)
     vector, scale = start / np.linalg.norm(start), 0.0
@@ -217,7 +358,16 @@ class LanczosBand:
 
     Attributes
     ----------
-    quadratures : nodes and weights, each (m,), of every probe; the weights of all of them sum to the mass of the band.
+    quadratures : tuple of (array, array)
+        Nodes and weights, each (m,), of every probe; the weights of all of them sum to the mass of the band.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import lanczos
+    >>> band = lanczos.LanczosBand(((np.array([0.0, 1.0, 2.0]), np.array([0.25, 0.5, 0.25])),))
+    >>> round(float(band.mass_below(np.array([1.0]))[0]), 4)
+    0.5
     """
 
     quadratures: tuple[tuple[np.ndarray, np.ndarray], ...]
@@ -228,14 +378,27 @@ class LanczosBand:
 
     @property
     def lo(self) -> float:
+        """Lower end of the band."""
         return float(min(part.lo for part in self._parts))
 
     @property
     def hi(self) -> float:
+        """Upper end of the band."""
         return float(max(part.hi for part in self._parts))
 
     def density(self, x: np.ndarray) -> np.ndarray:
-        """Density at x (m,)."""
+        """Density at x.
+
+        Parameters
+        ----------
+        x : array, (m,)
+            In the units of the eigenvalues.
+
+        Returns
+        -------
+        array, (m,)
+            0 outside the band.
+        """
         inside = [
             np.where((part.lo < x) & (x < part.hi), part.density(np.clip(x, part.lo, part.hi)), 0)
             for part in self._parts
@@ -243,10 +406,32 @@ class LanczosBand:
         return np.sum(inside, axis=0)
 
     def mass_below(self, x: np.ndarray) -> np.ndarray:
-        """Mass of [lo, x] at x (m,)."""
+        """Mass of [lo, x].
+
+        Parameters
+        ----------
+        x : array, (m,)
+            In the units of the eigenvalues.
+
+        Returns
+        -------
+        array, (m,)
+            From 0 to the mass of the band.
+        """
         return np.sum([part.cdf(np.clip(x, part.lo, part.hi)) for part in self._parts], axis=0)
 
     def nodes(self, points: int) -> tuple[np.ndarray, np.ndarray]:
-        """The nodes and weights of all probes, whatever `points`: no other ones are as good."""
+        """The nodes and weights of all probes: no other ones are as good.
+
+        Parameters
+        ----------
+        points : int
+            Not used; other bands take the number of nodes.
+
+        Returns
+        -------
+        nodes, weights : array, (m,)
+            Those of one probe after the other.
+        """
         nodes, weights = (np.concatenate(column) for column in zip(*self.quadratures, strict=True))
         return nodes, weights

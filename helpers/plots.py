@@ -24,7 +24,17 @@ _GRID = (1 - np.cos(np.linspace(0, np.pi, 1000)[1:-1])) / 2
 
 
 def use_theme() -> None:
-    """Set matplotlib to the theme of the book: white ground, 10 pt at a width of 7 inches, sharp on any screen."""
+    """Set matplotlib to the theme of the book: white ground, 10 pt at a width of 7 inches, sharp on any screen.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from helpers import plots
+    >>> with plt.rc_context():
+    ...     plots.use_theme()
+    ...     plt.rcParams["font.size"]
+    10.0
+    """
     sns.set_theme(
         context="paper",
         style="ticks",
@@ -74,22 +84,43 @@ def spectrum(
 
     Parameters
     ----------
-    ax : where to draw.
-    before, after : values of a spectrum; `before` is filled gray, `after` a colored outline.
-    law : a `laws.Law` (anything with `density` and `support`), in the units of the values. Histograms are normalized to
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    before : array, tensor or list
+        Values of a spectrum, filled gray.
+    after : array, tensor or list, optional
+        Values of a spectrum, a colored outline.
+    law : Law, optional
+        A `laws.Law` (anything with `density` and `support`), in the units of the values. Histograms are normalized to
         the mass of all values, so that an atom of the law and zeros of the spectrum count alike.
-    outliers : values to mark by name.
-    bins : their number over the common range, or their edges.
-    atom : leave the exact zeros (below 1e-5 of the largest value) out of the bars; they still count in the mass.
-    labels : names for the legend.
+    outliers : sequence of float, default ()
+        Values to mark by name.
+    bins : int or sequence of float, default 60
+        Their number over the common range, or their edges.
+    atom : bool, default False
+        Leave the exact zeros (below 1e-5 of the largest value) out of the bars; they still count in the mass.
+    color : str, default `BLUE`
+        Of `after` and of the marks of the outliers.
+    labels : tuple of three str, default ("start", "trained", "theory")
+        Names for the legend.
 
     Returns
     -------
-    ax
+    matplotlib.axes.Axes
+        The `ax` that was given.
 
     Raises
     ------
-    ValueError : an empty or infinite spectrum.
+    ValueError
+        An empty or infinite spectrum.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from helpers import laws, plots
+    >>> ax = plots.spectrum(Figure().subplots(), [0.5, 1.0, 2.5], law=laws.marchenko_pastur(0.5))
+    >>> ax.get_ylabel(), len(ax.lines)
+    ('density', 1)
     """
     shown = [_values(v) for v in (before, after) if v is not None]
     floor = 1e-5 * max(v.max() for v in shown) if atom else -np.inf
@@ -120,17 +151,35 @@ def spectrum(
 def trajectory(ax: Axes, values: pd.DataFrame, *, edge: float = math.nan, color: str = BLUE, top: int = 5) -> Axes:
     """Draw a spectrum along a training.
 
+    Gray lines are the quantiles 10, 20, ..., 100% of all values.
+
     Parameters
     ----------
-    ax : where to draw.
-    values : a row of descending values for every step, the index.
-    edge : where the bulk of the start ends, a dashed line; NaN: not known. The axis is logarithmic where values go
-        beyond three times of it.
-    color : of the `top` largest values. Gray lines are the quantiles 10, 20, ..., 100% of all.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    values : pandas.DataFrame
+        A row of descending values for every step, the index.
+    edge : float, default NaN
+        Where the bulk of the start ends, a dashed line; NaN: not known. The axis is logarithmic where values go beyond
+        three times of it.
+    color : str, default `BLUE`
+        Of the largest values.
+    top : int, default 5
+        How many of the largest values are drawn in this color.
 
     Returns
     -------
-    ax
+    matplotlib.axes.Axes
+        The `ax` that was given.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from matplotlib.figure import Figure
+    >>> from helpers import plots
+    >>> ax = plots.trajectory(Figure().subplots(), pd.DataFrame([[3.0, 1.0], [9.0, 1.0]], index=[0, 10]), edge=2.5)
+    >>> ax.get_yscale()
+    'log'
     """
     quantiles = values.quantile(np.linspace(0.1, 1, 10), axis=1).T
     mark = "o" if len(values) < 2 else None

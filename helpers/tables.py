@@ -10,7 +10,28 @@ import pandas as pd
 def mean_sd(values: Sequence[float], digits: int = 2) -> str:
     """Mean and sample standard deviation, such as "0.61 ± 0.03"; of one value, the value.
 
-    ValueError for no values.
+    Parameters
+    ----------
+    values : sequence of float
+        At least one.
+    digits : int, default 2
+        Digits after the point.
+
+    Returns
+    -------
+    str
+        A negative number has the minus sign "−".
+
+    Raises
+    ------
+    ValueError
+        No values.
+
+    Examples
+    --------
+    >>> from helpers import tables
+    >>> tables.mean_sd([0.60, 0.62, 0.64])
+    '0.62 ± 0.02'
     """
     values = np.asarray(values, dtype=float)
     if not values.size:
@@ -24,13 +45,30 @@ def html(frame: pd.DataFrame, caption: str, *, corner: str) -> str:
 
     Parameters
     ----------
-    frame : one column per quantity, its index names the rows; missing cells become dashes.
-    caption : says what the table shows, in plain text; also its name for a screen reader.
-    corner : what the rows are, such as "training".
+    frame : pandas.DataFrame
+        One column per quantity, its index names the rows; missing cells become dashes.
+    caption : str
+        Says what the table shows, in plain text; also its name for a screen reader.
+    corner : str
+        What the rows are, such as "training".
+
+    Returns
+    -------
+    str
+        A fragment of HTML.
 
     Raises
     ------
-    ValueError : an empty frame, caption or corner.
+    ValueError
+        An empty frame, caption or corner.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from helpers import tables
+    >>> page = tables.html(pd.DataFrame({"R2": [0.5, 0.7]}, index=["GD", "Adam"]), "Test R2.", corner="training")
+    >>> page.count("<tr")
+    3
     """
     for name, value in (("frame", len(frame)), ("caption", caption.strip()), ("corner", corner.strip())):
         if not value:

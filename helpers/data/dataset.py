@@ -19,11 +19,25 @@ class Dataset:
 
     Attributes
     ----------
-    x, y : (n, d) and (n,), for training. Images may be (n, channels, height, width), classes (n, k), see `one_hot`; x
-        may be token numbers, which stay integers.
-    x_test, y_test : (n_test, d) and (n_test,), drawn in the same way.
-    directions : (d, k) orthonormal columns the labels depend on, or None where nobody knows them.
-    name : a word for titles.
+    x : Tensor, (n, d)
+        Inputs for training. Images may be (n, channels, height, width). Token numbers stay integers.
+    y : Tensor, (n,)
+        Labels for training. Classes may be (n, k), see `one_hot`.
+    x_test : Tensor, (n_test, d)
+        Inputs for testing, drawn in the same way.
+    y_test : Tensor, (n_test,)
+        Labels for testing.
+    directions : Tensor, (d, k), or None
+        Orthonormal columns that the labels depend on; None where nobody knows them.
+    name : str
+        A word for titles.
+
+    Examples
+    --------
+    >>> from helpers import data
+    >>> samples = data.teacher_student(20, 5, n_test=10)
+    >>> samples.x.shape, samples.y_test.shape
+    (torch.Size([20, 5]), torch.Size([10]))
     """
 
     x: Tensor
@@ -34,7 +48,18 @@ class Dataset:
     name: str
 
     def to(self, *args: Any, **kwargs: Any) -> "Dataset":
-        """The same data with every tensor moved as by `Tensor.to` (a device, a dtype); integers keep their dtype."""
+        """The same data with every tensor moved as by `Tensor.to`; integers keep their dtype.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As of `Tensor.to`: a device, a dtype.
+
+        Returns
+        -------
+        Dataset
+            New data; these are left as they are.
+        """
         tensors = {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
         moved = {k: v.to(*args, **kwargs) for k, v in tensors.items()}
         kept: dict[str, Any] = {
@@ -67,26 +92,49 @@ def teacher_student(
     noise: float = 0.3,
     seed: int = 0,
 ) -> Dataset:
-    """Gaussian inputs, labels from a teacher that looks at a few directions only.
+    """Gaussian inputs, and labels from a teacher that looks at a few directions only.
 
-    y = sum_j t(beta_j . x) / sqrt k + noise * N(0, 1), with x ~ N(0, I_d) and k = `directions` orthonormal beta_j
+    ``y = sum_j t(beta_j . x) / sqrt k + noise * N(0, 1)``, with x ~ N(0, I_d) and k = `directions` orthonormal beta_j
     drawn uniformly. The test labels carry the same noise, so no predictor reaches R2 = 1: the best is
     1 / (1 + noise^2).
 
     Parameters
     ----------
-    n, d, n_test : sample sizes and input dimension.
-    teacher : t, the name of a normalized activation, an Activation, or a function on tensors.
-    directions : k, at most d.
-    noise : standard deviation of the label noise.
+    n : int
+        Samples for training.
+    d : int
+        Input dimension.
+    n_test : int, default 2000
+        Samples for testing.
+    teacher : str, Activation or callable, default "tanh"
+        t: the name of a normalized activation, an Activation, or a function on tensors.
+    directions : int, default 1
+        k, at most d.
+    noise : float, default 0.3
+        Standard deviation of the label noise.
+    seed : int, default 0
+        Of all draws.
 
     Returns
     -------
-    Dataset : x (n, d), y (n,), directions (d, k), all float32.
+    Dataset
+        x (n, d), y (n,), directions (d, k), all float32.
 
     Raises
     ------
-    ValueError, TypeError : a size below 1, directions above d, an unknown teacher, negative noise.
+    ValueError
+        A size below 1, directions above d, an unknown teacher, negative noise.
+    TypeError
+        A size that is no integer, noise that is no number, a teacher that is no name and no function.
+
+    Examples
+    --------
+    >>> from helpers import data
+    >>> samples = data.teacher_student(50, 10, directions=2)
+    >>> samples.directions.shape
+    torch.Size([10, 2])
+    >>> round(float(samples.directions[:, 0].norm()), 4)
+    1.0
     """
     n, d, n_test = _checks.integer("n", n), _checks.integer("d", d), _checks.integer("n_test", n_test)
     k, noise = _checks.integer("directions", directions), _checks.real("noise", noise)
@@ -102,13 +150,35 @@ def teacher_student(
 
 
 def one_hot(classes: Tensor, k: int) -> Tensor:
-    """Labels for k classes: 1 - 1/k in the column of a sample's class, -1/k in the others. (n,) -> (n, k), float32.
+    """Labels for k classes: 1 - 1/k in the column of a sample's class, -1/k in the others.
 
     Every row sums to zero, so a network needs no bias for them.
 
+    Parameters
+    ----------
+    classes : Tensor, (n,)
+        Whole numbers from 0 to k - 1.
+    k : int
+        The number of classes, at least 2.
+
+    Returns
+    -------
+    Tensor, (n, k), float32
+        The labels.
+
     Raises
     ------
-    ValueError, TypeError : k below 2, another shape, classes that are not whole numbers from 0 to k - 1.
+    ValueError
+        k below 2, another shape, classes that are not whole numbers from 0 to k - 1.
+    TypeError
+        k that is no integer, classes that are no numbers.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import data
+    >>> data.one_hot(torch.tensor([0, 1]), 2).tolist()
+    [[0.5, -0.5], [-0.5, 0.5]]
     """
     k, classes = _checks.integer("k", k, least=2), _checks.array("classes", classes, None)
     whole = classes.long()
@@ -120,13 +190,33 @@ def one_hot(classes: Tensor, k: int) -> Tensor:
 def hold_out(data: Dataset, size: int) -> tuple[Dataset, tuple[Tensor, Tensor]]:
     """Take the first `size` test samples away from the test, to choose a ridge with.
 
+    Parameters
+    ----------
+    data : Dataset
+        It is left as it is.
+    size : int
+        The number of samples to hold out, below the number of test samples.
+
     Returns
     -------
-    data with the other test samples, and the held-out inputs (size, d) and labels (size,).
+    rest : Dataset
+        The data with the other test samples.
+    held_out : tuple of Tensor
+        The held-out inputs (size, d) and labels (size,).
 
     Raises
     ------
-    ValueError, TypeError : a size below 1, or one that leaves no sample for the test.
+    ValueError
+        A size below 1, or one that leaves no sample for the test.
+    TypeError
+        A size that is no integer.
+
+    Examples
+    --------
+    >>> from helpers import data
+    >>> rest, (x, y) = data.hold_out(data.teacher_student(20, 5, n_test=10), 4)
+    >>> len(rest.y_test), len(y)
+    (6, 4)
     """
     size = _checks.integer("size", size)
     if size >= len(data.y_test):

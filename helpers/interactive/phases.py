@@ -29,9 +29,18 @@ class Point:
 
     Attributes
     ----------
-    phase : its name.
-    values : (m,) spectrum at the end; empty where the run left none.
-    note : one sentence with its numbers.
+    phase : str
+        Its name.
+    values : array or sequence of float, (m,)
+        Spectrum at the end; empty where the run left none.
+    note : str
+        One sentence with its numbers.
+
+    Examples
+    --------
+    >>> from helpers import interactive
+    >>> interactive.Point("lazy", [0.5, 1.5], "No value left the bulk.").phase
+    'lazy'
     """
 
     phase: str
@@ -60,20 +69,53 @@ def phase_diagram(
 
     Parameters
     ----------
-    name : identifier of the figure, unique on its page: letters, digits and hyphens.
-    controls : label -> values: the horizontal axis (drawn logarithmic), the vertical axis, and the seeds, which are
-        drawn side by side.
-    points : tuple of one value per control -> Point. Every combination must be there.
-    looks : phase -> (color, "circle", "square", "triangle" or "cross"), in the order of the legend.
-    law : of the start, in the units of the values.
-    edges, ylim, ticks, xlabel : of the histogram of a spectrum; values beyond the edges are drawn in the last bin.
-    alt : what the diagram shows, for readers who do not see it.
-    curves : (x, y) of lines over the diagram, the first one solid, the others dotted.
-    start : values to begin with; the first of each control otherwise.
+    name : str
+        Identifier of the figure, unique on its page: letters, digits and hyphens.
+    controls : mapping of str to sequence of float
+        Label -> values: the horizontal axis (drawn logarithmic), the vertical axis, and the seeds, which are drawn side
+        by side.
+    points : mapping of tuple to Point
+        Tuple of one value per control -> Point. Every combination must be there.
+    looks : mapping of str to (str, str)
+        Phase -> (color, "circle", "square", "triangle" or "cross"), in the order of the legend.
+    law : Law
+        Of the start, in the units of the values.
+    edges : sequence of float, (bins + 1,)
+        Of the histogram of a spectrum; values beyond the edges are drawn in the last bin.
+    ylim : tuple of two float
+        Range of the histogram's vertical axis.
+    ticks : sequence of float
+        Of the histogram's horizontal axis.
+    xlabel : str
+        Of the histogram's horizontal axis.
+    alt : str
+        What the diagram shows, for readers who do not see it.
+    curves : sequence of (x, y), default ()
+        Lines over the diagram, the first one solid, the others dotted.
+    start : mapping of str to float, optional
+        Values to begin with; the first of each control otherwise.
+
+    Returns
+    -------
+    str
+        A fragment without any reference to the outside.
 
     Raises
     ------
-    ValueError : other than three controls, a phase without a look, an unknown shape; as in `explorer`.
+    ValueError
+        Other than three controls, a phase without a look, an unknown shape; as in `explorer`.
+
+    Examples
+    --------
+    >>> from helpers import interactive, laws
+    >>> page = interactive.phase_diagram(
+    ...     "phases", {"rate": [0.1, 1.0], "noise": [0.3], "seed": [0]},
+    ...     {(rate, 0.3, 0): interactive.Point("lazy", [0.5, 1.5], "As at the start.") for rate in (0.1, 1.0)},
+    ...     looks={"lazy": ("#0072B2", "circle")}, law=laws.marchenko_pastur(0.2), edges=[0.0, 1.0, 2.0], ylim=(0, 1),
+    ...     ticks=[0, 1, 2], xlabel="value", alt="Two runs, both lazy.",
+    ... )
+    >>> page.count("<svg")
+    2
     """
     if len(controls) != 3:
         raise ValueError(f"controls: got {list(controls)}, expected three: across, up and side by side")

@@ -21,16 +21,29 @@ def distances(values: Numbers) -> list[PowerLaw]:
 
     Parameters
     ----------
-    values : (m,), at least 20 positive ones.
+    values : array or sequence of float, (m,)
+        At least 20 positive ones.
 
     Returns
     -------
-    list of PowerLaw, as `spectra.fit_power_law` gives them for a given xmin and without a bound on alpha. The one with
-    the smallest distance is its choice where xmin is not given.
+    list of PowerLaw
+        As `spectra.fit_power_law` gives them for a given xmin and without a bound on alpha. The one with the smallest
+        distance is its choice where xmin is not given.
 
     Raises
     ------
-    ValueError : too few or equal values, NaN.
+    ValueError
+        Too few or equal values, NaN.
+    TypeError
+        Something that holds no numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import interactive
+    >>> fits = interactive.distances(np.arange(1.0, 31.0))
+    >>> len(fits), fits[0].tail_size, round(fits[0].distance, 3)
+    (28, 30, 0.347)
     """
     values = _checks.array("values", values, None).double().cpu().numpy()
     starts = np.unique(values[values > 0])
@@ -50,24 +63,48 @@ def tail_explorer(
     alt: str,
     start: str | None = None,
 ) -> str:
-    """HTML of a survival function with the fit to its tail, whose start a slider moves; show it with
-    `IPython.display.HTML`.
+    """HTML of a survival function with the fit to its tail, whose start a slider moves.
 
-    Beside it stands the KS distance against the start of the tail. The slider has 30 places, from 8 values in the tail
-    to all of them, and the one where the distance is smallest.
+    Show it with `IPython.display.HTML`. Beside it stands the KS distance against the start of the tail. The slider has
+    30 places, from 8 values in the tail to all of them, and the one where the distance is smallest.
 
     Parameters
     ----------
-    name : identifier of the figure, unique on its page: letters, digits and hyphens.
-    samples : label -> (m,) values, at least 200 distinct positive ones.
-    xlim : of both horizontal axes, which are logarithmic.
-    xlabel : what the values are.
-    alt : what the samples are, for readers who do not see them.
-    start : the sample to begin with, the first otherwise; its tail begins where the distance is smallest.
+    name : str
+        Identifier of the figure, unique on its page: letters, digits and hyphens.
+    samples : mapping of str to array
+        Label -> (m,) values, at least 200 distinct positive ones.
+    xlim : tuple of two float
+        Of both horizontal axes, which are logarithmic.
+    xlabel : str
+        What the values are.
+    alt : str
+        What the samples are, for readers who do not see them.
+    start : str, optional
+        The sample to begin with, the first otherwise; its tail begins where the distance is smallest.
+
+    Returns
+    -------
+    str
+        A fragment without any reference to the outside.
 
     Raises
     ------
-    ValueError : too few values, NaN, an unknown start; as in `explorer`.
+    ValueError
+        Too few values, NaN, an unknown start; as in `explorer`.
+    TypeError
+        Samples that hold no numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import interactive
+    >>> values = np.linspace(0.001, 0.999, 300) ** -0.5
+    >>> page = interactive.tail_explorer(
+    ...     "tail", {"power law": values}, xlim=(1, 40), xlabel="value", alt="Values that follow a power law."
+    ... )
+    >>> page.count("<svg")
+    2
     """
     start = next(iter(samples)) if start is None else start
     if start not in samples:

@@ -25,19 +25,35 @@ from ..activations import Activation, normalized
 
 @dataclass(frozen=True)
 class OneStep:
-    """W1 (h, d) after one step. Every overlap is |cosine| of two unit vectors.
+    """W1 (h, d) after one step. Every overlap is the absolute cosine of two unit vectors.
 
     Attributes
     ----------
-    strength : top singular value of rate * grad.
-    effective_strength : strength of the independent spike that would do the same; 0 if its square is negative.
-    value : top singular value of W1, unnormalized; the bulk edge sqrt h + sqrt d where the limit has no spike.
-    visible : effective_strength > (h d)^(1/4).
-    gradient_overlap : top right singular vector of W1 with w, the gradient's input side; 0 if not visible.
-    teacher_overlap : top right singular vector of W1 with beta; 0 if not visible.
-    readout_overlap : top left singular vector of W1 with v / |v|; 0 if not visible.
-    gradient_teacher_overlap : w with beta, whatever the rate.
-    threshold_rate : the rate at which effective_strength = (h d)^(1/4) in the limit.
+    strength : float
+        Top singular value of rate * grad.
+    effective_strength : float
+        Strength of the independent spike that would do the same; 0 if its square is negative.
+    value : float
+        Top singular value of W1, unnormalized; the bulk edge sqrt h + sqrt d where the limit has no spike.
+    visible : bool
+        effective_strength > (h d)^(1/4).
+    gradient_overlap : float
+        Top right singular vector of W1 with w, the gradient's input side; 0 if not visible.
+    teacher_overlap : float
+        Top right singular vector of W1 with beta; 0 if not visible.
+    readout_overlap : float
+        Top left singular vector of W1 with ``v / |v|``; 0 if not visible.
+    gradient_teacher_overlap : float
+        w with beta, whatever the rate.
+    threshold_rate : float
+        The rate at which effective_strength = (h d)^(1/4) in the limit.
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> step = laws.one_step("tanh", rate=2000.0, n=2000, d=1000, h=1500)
+    >>> step.visible, round(step.teacher_overlap, 3)
+    (True, 0.644)
     """
 
     strength: float
@@ -62,21 +78,60 @@ def one_step(
     activation: str | Activation, rate: float, n: int, d: int, h: int, *,
     teacher: str | Activation = "tanh", noise: float = 0.3, output_scale: float = 1.0,
 ) -> OneStep:  # fmt: skip
-    """The limit of W1's spike, from these numbers alone; the setting is the module's.
+    """The limit of W1's spike after one step, from these numbers alone; the setting is the module's.
+
+    Seeds scatter around the limit (at n=2000, d=1000, h=1500 the strength by 3 to 4.5%). Overlaps also round off within
+    about 20% of the threshold. `one_step_draws` gives both.
 
     Parameters
     ----------
-    activation, teacher : s and t, normalized.  rate : learning rate of the loss |f(X) - y|^2 / (2n), 0 or more.
-    n, d, h : samples, inputs, hidden units.  noise : sd of the label noise.  output_scale : multiplies v.
+    activation : str or Activation
+        s, the student's, normalized.
+    rate : float
+        Learning rate of the loss ``|f(X) - y|^2 / (2n)``, 0 or more.
+    n : int
+        Samples.
+    d : int
+        Inputs.
+    h : int
+        Hidden units.
+    teacher : str or Activation, default "tanh"
+        t, normalized.
+    noise : float, default 0.3
+        Standard deviation of the label noise.
+    output_scale : float, default 1.0
+        Multiplies v; above 0.
 
-    With b = E s', c1 = E t' and b* = output_scale b: |X'r / n|^2 = size^2 = c1^2 + b*^2
-    + (d/n) (1 + noise^2 + output_scale^2), strength = rate b* size / sqrt d, g . w = -b* sqrt d / size,
-    w . beta = c1 / size. Seeds scatter around the limit (at n=2000, d=1000, h=1500 the strength by 3 to 4.5%);
-    overlaps also round off within about 20% of the threshold. `one_step_draws` gives both.
+    Returns
+    -------
+    OneStep
+        The limit of large n, d and h.
 
     Raises
     ------
-    ValueError : a negative or non-finite number, a size below 1, an unknown name.  TypeError : wrong type.
+    ValueError
+        A negative or non-finite number, a size below 1, an unknown name.
+    TypeError
+        An argument of the wrong type.
+
+    Notes
+    -----
+    With b = E s', c1 = E t' and B = output_scale b::
+
+        |X'r / n|^2 = size^2 = c1^2 + B^2 + (d/n) (1 + noise^2 + output_scale^2),
+        strength = rate B size / sqrt d,    g . w = -B sqrt d / size,    w . beta = c1 / size.
+
+    References
+    ----------
+    - Ba et al. (2022), for the gradient that is close to rank one.
+    - Benaych-Georges and Nadakuditi (2012), for the rank-one theory.
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> step = laws.one_step("tanh", rate=2000.0, n=2000, d=1000, h=1500)
+    >>> round(step.threshold_rate), round(step.strength, 2)
+    (1100, 104.0)
     """
     n, d, h = integer("n", n), integer("d", d), integer("h", h)
     rate, noise = real("rate", rate), real("noise", noise)
@@ -107,11 +162,62 @@ def one_step_draws(
     activation: str | Activation, rate: float, n: int, d: int, h: int, *, teacher: str | Activation = "tanh",
     noise: float = 0.3, output_scale: float = 1.0, draws: int = 200, seed: int = 0,
 ) -> list[OneStep]:  # fmt: skip
-    """`draws` samples of W1's spike at finite n, d >= 3, h >= 2, without the matrices: O(n + d + h) each.
+    """Samples of W1's spike after one step at finite sizes, without the matrices: O(n + d + h) each.
 
-    Their mean is what networks average to, at the threshold too; their scatter is what seeds do (a table:
-    pandas.DataFrame of the list). Two things are idealized, no more: the gradient is rank one, and the
-    nonlinear part of f0 is independent noise of the same power. `threshold_rate` is the limit's.
+    Their mean is what networks average to, at the threshold too; their scatter is what seeds do. For a table, use
+    pandas.DataFrame of the list.
+
+    Parameters
+    ----------
+    activation : str or Activation
+        As in `one_step`.
+    rate : float
+        As in `one_step`.
+    n : int
+        Samples.
+    d : int
+        Inputs, at least 3.
+    h : int
+        Hidden units, at least 2.
+    teacher : str or Activation, default "tanh"
+        As in `one_step`.
+    noise : float, default 0.3
+        As in `one_step`.
+    output_scale : float, default 1.0
+        As in `one_step`.
+    draws : int, default 200
+        The number of samples.
+    seed : int, default 0
+        Of all draws.
+
+    Returns
+    -------
+    list of OneStep
+        One for each draw. `threshold_rate` is the limit's.
+
+    Raises
+    ------
+    ValueError
+        As in `one_step`; d below 3, h below 2, draws below 1, a negative seed.
+    TypeError
+        As in `one_step`; draws or a seed that is no integer.
+
+    Notes
+    -----
+    Two things are idealized, no more. The gradient is rank one. The nonlinear part of f0 is independent noise of the
+    same power.
+
+    References
+    ----------
+    - Dumitriu and Edelman (2002), for the bidiagonal matrix of chi variables.
+    - Ramirez, Rider and Virag (2011), for the decay of its top vector.
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> steps = laws.one_step_draws("tanh", rate=2000.0, n=200, d=100, h=150, draws=20)
+    >>> len(steps), steps[0].visible
+    (20, True)
     """
     limit = one_step(activation, rate, n, d, h, teacher=teacher, noise=noise, output_scale=output_scale)
     n, d, h, draws = integer("n", n), integer("d", d, 3), integer("h", h, 2), integer("draws", draws)

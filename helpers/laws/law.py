@@ -105,8 +105,19 @@ class Law:
 
     Attributes
     ----------
-    bands : the intervals with their densities, ascending and disjoint.
-    atoms : (location, mass) of each atom.
+    bands : tuple
+        The intervals with their densities, ascending and disjoint.
+    atoms : tuple of (float, float)
+        Location and mass of each atom.
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> law = laws.marchenko_pastur(2.0)
+    >>> law.atom
+    0.5
+    >>> round(float(law.density(1.0)), 4), round(float(law.cdf(1.0)), 4)
+    (0.1592, 0.6592)
     """
 
     bands: tuple
@@ -125,7 +136,15 @@ class Law:
     def square_root(self) -> "Law":
         """The law of singular values where this is the law of their squares: of sqrt(x), x of this law.
 
-        Raises ValueError if the support reaches below 0.
+        Returns
+        -------
+        Law
+            Atoms move to their roots and keep their mass.
+
+        Raises
+        ------
+        ValueError
+            The support or an atom lies below 0.
         """
         if (self.bands and self.bands[0].lo < 0) or any(location < 0 for location, _ in self.atoms):
             raise ValueError(f"law: got the support {self.support}, expected values >= 0 to take the root of")
@@ -133,9 +152,24 @@ class Law:
         return Law(tuple(SquareRootBand(band) for band in self.bands), atoms)
 
     def density(self, x: ArrayLike | Tensor) -> np.ndarray:
-        """Density at x (number, array or tensor): float64 array of x's shape. Atoms are left out.
+        """Density at x. Atoms are left out.
 
-        Raises ValueError if x holds a NaN, TypeError if it is not numeric.
+        Parameters
+        ----------
+        x : number, array or tensor
+            In the units of the eigenvalues.
+
+        Returns
+        -------
+        array, float64
+            Of x's shape; 0 outside the support.
+
+        Raises
+        ------
+        ValueError
+            x holds a NaN.
+        TypeError
+            x is not numeric.
         """
         x = numbers("x", x)
         out = np.zeros(x.shape)
@@ -145,9 +179,24 @@ class Law:
         return out
 
     def cdf(self, x: ArrayLike | Tensor) -> np.ndarray:
-        """Mass of (-inf, x], atoms included, at x (number, array or tensor): float64 array of x's shape.
+        """Mass of (-inf, x], atoms included.
 
-        Raises ValueError if x holds a NaN, TypeError if it is not numeric.
+        Parameters
+        ----------
+        x : number, array or tensor
+            In the units of the eigenvalues.
+
+        Returns
+        -------
+        array, float64
+            Of x's shape, between 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            x holds a NaN.
+        TypeError
+            x is not numeric.
         """
         x = numbers("x", x)
         out = np.zeros(x.shape)
@@ -159,9 +208,17 @@ class Law:
         return np.clip(out, 0.0, 1.0)
 
     def nodes(self, points: int = 512) -> tuple[np.ndarray, np.ndarray]:
-        """Quadrature nodes and weights, each (m,): sum weights * f(nodes) is the mean of f(x) under the law.
+        """Quadrature nodes and weights: the sum of weights * f(nodes) is the mean of f(x) under the law.
 
-        `points` nodes per band, one per atom.
+        Parameters
+        ----------
+        points : int, default 512
+            Nodes for each band; an atom has one.
+
+        Returns
+        -------
+        nodes, weights : array, (m,), float64
+            Ascending nodes, and the mass of each.
         """
         parts = [(np.array([location]), np.array([mass])) for location, mass in self.atoms]
         parts += [band.nodes(points) for band in self.bands]
@@ -170,10 +227,26 @@ class Law:
         return nodes[order], weights[order]
 
     def distance(self, values: ArrayLike | Tensor) -> float:
-        """Kolmogorov-Smirnov distance between this law and the eigenvalues `values` (m,).
+        """Kolmogorov-Smirnov distance between this law and eigenvalues.
 
         Values within 1e-6 of the largest from an atom count as on it: that is rounding, in float32 too.
-        Raises ValueError or TypeError if `values` is not a non-empty list of finite numbers.
+
+        Parameters
+        ----------
+        values : array or tensor, (m,)
+            The eigenvalues, in any order.
+
+        Returns
+        -------
+        float
+            Between 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            `values` is empty, of another shape or not finite.
+        TypeError
+            `values` holds no numbers.
         """
         values = eigenvalues("values", values)
         near = 1e-6 * np.abs(values).max()

@@ -22,14 +22,39 @@ Eigenvalues = Law | ArrayLike | Tensor  # of a population
 
 
 def marchenko_pastur(ratio: float, variance: float = 1.0) -> Law:
-    """Limit law of the eigenvalues of G' G / N, G (N x p) i.i.d. with mean 0 and `variance`, p/N = `ratio`.
+    """Limit law of the eigenvalues of G' G / N, G (N x p) i.i.d. with mean 0 and a given variance.
 
     With ratio > 1 it has the atom 1 - 1/ratio at 0. Density and cdf are in closed form. The squared
     singular values of W / sqrt(h), W (h x d), follow marchenko_pastur(d / h).
 
-    Raises TypeError or ValueError if `ratio` or `variance` is not a finite number > 0.
+    Parameters
+    ----------
+    ratio : float
+        p/N, above 0.
+    variance : float, default 1.0
+        Of the entries of G, above 0.
 
-    Source: Marchenko and Pastur (1967).
+    Returns
+    -------
+    Law
+        One band, and an atom at 0 where ratio > 1.
+
+    Raises
+    ------
+    TypeError
+        `ratio` or `variance` is no number.
+    ValueError
+        `ratio` or `variance` is not finite or not above 0.
+
+    References
+    ----------
+    Marchenko and Pastur (1967).
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> round(laws.marchenko_pastur(0.5).support[0][1], 4)
+    2.9142
     """
     ratio, variance = real("ratio", ratio, positive=True), real("variance", variance, positive=True)
     atoms = ((0.0, 1 - 1 / ratio),) if ratio > 1 else ()
@@ -37,15 +62,42 @@ def marchenko_pastur(ratio: float, variance: float = 1.0) -> Law:
 
 
 def sample_covariance_law(population: Eigenvalues, ratio: float) -> Law:
-    """Limit law of the eigenvalues of Phi^(1/2) G' G Phi^(1/2) / N, G (N x p) i.i.d. N(0, 1), p/N = `ratio`.
+    """Limit law of the eigenvalues of Phi^(1/2) G' G Phi^(1/2) / N, G (N x p) i.i.d. N(0, 1).
 
-    `population`: the eigenvalues of Phi (p x p), a list (m,) of numbers >= 0, or a Law. With Phi = I this
-    is marchenko_pastur(ratio). For features F (n x h) of any data, Phi = E[F F']/h gives the law of F F'/h
-    at ratio n/h without the linearization that `conjugate_kernel_law` makes.
+    With Phi = I this is marchenko_pastur(ratio). For features F (n x h) of any data, Phi = E[F F']/h gives the law of
+    F F'/h at ratio n/h without the linearization that `conjugate_kernel_law` makes.
 
-    Raises TypeError or ValueError as `conjugate_kernel_law` does.
+    Parameters
+    ----------
+    population : array, tensor or list, (m,), or Law
+        The eigenvalues of Phi (p x p): numbers >= 0, or their law.
+    ratio : float
+        p/N, above 0.
 
-    Source: Silverstein and Choi (1995).
+    Returns
+    -------
+    Law
+        In the units of Phi.
+
+    Raises
+    ------
+    TypeError
+        As in `conjugate_kernel_law`.
+    ValueError
+        As in `conjugate_kernel_law`.
+    ArithmeticError
+        As in `conjugate_kernel_law`.
+
+    References
+    ----------
+    Silverstein and Choi (1995).
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> law = laws.sample_covariance_law([1.0, 3.0], 0.1)
+    >>> [(round(low, 4), round(high, 4)) for low, high in law.support]
+    [(0.5509, 1.3926), (1.8961, 4.5604)]
     """
     ratio = real("ratio", ratio, positive=True)
     return Law(*spectrum(_affine(population, 0.0, 1.0, ratio), ratio))
@@ -60,18 +112,44 @@ def conjugate_kernel_law(
 
     Parameters
     ----------
-    activation : a name or an Activation; only its b is used.
-    n, d, h : samples, inputs, hidden units. A sequence of widths h_1, ..., h_L gives the CK of the last
-        layer of x_l = s(W_l x_{l-1} / sqrt h_{l-1}): layer l has population (1 - b^2) I + b^2 CK_{l-1}.
-    population : law of the eigenvalues of X X'/d. None: Marchenko-Pastur of ratio n/d (X i.i.d. N(0, 1)). For
-        real data with rows of norm about sqrt d: those n eigenvalues (n,), zeros included. Or a Law.
+    activation : str or Activation
+        s; only its b is used.
+    n : int
+        Samples.
+    d : int
+        Inputs.
+    h : int or sequence of int
+        Hidden units. A sequence of widths h_1, ..., h_L gives the CK of the last layer of
+        x_l = s(W_l x_{l-1} / sqrt h_{l-1}): layer l has population (1 - b^2) I + b^2 CK_{l-1}.
+    population : array, tensor or list, (n,), or Law, optional
+        Eigenvalues of X X'/d. None: Marchenko-Pastur of ratio n/d (X i.i.d. N(0, 1)). For real data with rows of norm
+        about sqrt d: those n eigenvalues, zeros included. Or a Law.
+
+    Returns
+    -------
+    Law
+        Of the n eigenvalues of CK.
 
     Raises
     ------
-    TypeError, ValueError : an argument of the wrong kind or out of range (the message names it).
-    ArithmeticError : the equation was not solved to the accuracy promised (not known to happen).
+    TypeError
+        An argument of the wrong kind; the message names it.
+    ValueError
+        An argument out of range; the message names it.
+    ArithmeticError
+        The equation was not solved to the accuracy promised (not known to happen).
 
-    Source: Silverstein and Choi (1995) for the law; Fan and Wang (2020) for CK and the recursion.
+    References
+    ----------
+    - Silverstein and Choi (1995), for the law.
+    - Fan and Wang (2020), for CK and the recursion.
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> law = laws.conjugate_kernel_law("tanh", n=200, d=100, h=150)
+    >>> round(law.support[-1][1], 3)
+    9.177
     """
     activation, n, d = normalized(activation), integer("n", n), integer("d", d)
     widths = [integer("h", width) for width in (h if isinstance(h, Sequence) and not isinstance(h, str) else [h])]
@@ -95,21 +173,51 @@ def neural_tangent_kernel_law(
 ) -> Law:
     """Limit law of the eigenvalues of NTK = (X X'/d) o (S S'/h) + CK (n x n), S = s'(X W' / sqrt d) diag(v).
 
-    The first term is close to r (b^2 X X'/d + (a2 - b^2) I) with r = |v|^2 / h, so that, with
+    The first term is close to ``r (b^2 X X'/d + (a2 - b^2) I)`` with ``r = |v|^2 / h``. So, with
     Phi = (1 - b^2) I + b^2 X X'/d, NTK is close to r (a2 - 1) I + CK + r Phi.
 
     Parameters
     ----------
-    activation : a name or an Activation; its b and a2 are used.
-    n, d, h : samples, inputs, hidden units.
-    readout_power : r = |v|^2 / h >= 0; 1 in the limit for v i.i.d. N(0, 1).
-    population : as for `conjugate_kernel_law`.
-    finite_size : add what X and v i.i.d. Gaussian and these n, d and h add at order 1/n (see `finite_size`, the
-        module): the lower edge is then right to a few times 1/n, where the limit is off by about n^(-1/2).
+    activation : str or Activation
+        s; its b and a2 are used.
+    n : int
+        Samples.
+    d : int
+        Inputs.
+    h : int
+        Hidden units.
+    readout_power : float, default 1.0
+        ``r = |v|^2 / h >= 0``; 1 in the limit for v i.i.d. N(0, 1).
+    population : array, tensor or list, (n,), or Law, optional
+        As for `conjugate_kernel_law`.
+    finite_size : bool, default False
+        Add what X and v i.i.d. Gaussian and these n, d and h add at order 1/n (see `finite_size`, the module). The
+        lower edge is then right to a few times 1/n, where the limit is off by about n^(-1/2).
 
-    Raises as `conjugate_kernel_law` does; ValueError too if `finite_size` comes with a `population` or with b = 0.
+    Returns
+    -------
+    Law
+        Of the n eigenvalues of NTK.
 
-    Source: Fan and Wang (2020) for the limit.
+    Raises
+    ------
+    TypeError
+        As in `conjugate_kernel_law`.
+    ValueError
+        As in `conjugate_kernel_law`; `finite_size` with a `population` or with b = 0.
+    ArithmeticError
+        As in `conjugate_kernel_law`.
+
+    References
+    ----------
+    Fan and Wang (2020), for the limit.
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> law = laws.neural_tangent_kernel_law("tanh", n=200, d=100, h=150)
+    >>> round(law.support[0][0], 3)
+    0.249
     """
     activation, n, d, h = normalized(activation), integer("n", n), integer("d", d), integer("h", h)
     r = real("readout_power", readout_power)

@@ -12,10 +12,21 @@ class Spike:
 
     Attributes
     ----------
-    value : the top singular value, in the units of W (divide by sqrt(h) for W / sqrt(h)).
-    left_overlap : |cos| between the top left singular vector (h,) and u, not squared.
-    right_overlap : |cos| between the top right singular vector (d,) and v, not squared.
-    visible : whether theta > (h d)^(1/4).
+    value : float
+        The top singular value, in the units of W (divide by sqrt(h) for W / sqrt(h)).
+    left_overlap : float
+        Absolute cosine between the top left singular vector (h,) and u, not squared.
+    right_overlap : float
+        Absolute cosine between the top right singular vector (d,) and v, not squared.
+    visible : bool
+        Whether theta > (h d)^(1/4).
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> spike = laws.spiked_singular_value(40.0, h=1500, d=1000)
+    >>> spike.visible, round(spike.right_overlap, 4)
+    (True, 0.5048)
     """
 
     value: float
@@ -25,9 +36,9 @@ class Spike:
 
 
 def spiked_singular_value(strength: float, h: int, d: int) -> Spike:
-    """Limit of the top singular triple of theta u v' + W, theta = `strength` >= 0, W (h x d) i.i.d. N(0, 1).
+    """Limit of the top singular triple of theta u v' + W, W (h x d) i.i.d. N(0, 1).
 
-    u (h,) and v (d,) are unit vectors independent of W. The spike is visible iff theta > (h d)^(1/4); then
+    u (h,) and v (d,) are unit vectors independent of W. The spike is visible iff theta > (h d)^(1/4); then::
 
         value   = sqrt((theta^2 + h) (theta^2 + d)) / theta,
         left^2  = (theta^4 - h d) / (theta^2 (theta^2 + h)),
@@ -35,12 +46,36 @@ def spiked_singular_value(strength: float, h: int, d: int) -> Spike:
 
     Otherwise the value is the bulk's edge sqrt(h) + sqrt(d) and the overlaps are 0.
 
+    Parameters
+    ----------
+    strength : float
+        theta >= 0.
+    h : int
+        Rows of W.
+    d : int
+        Columns of W.
+
+    Returns
+    -------
+    Spike
+        In the units of W, whose entries have variance 1.
+
     Raises
     ------
-    TypeError : `strength` not a real number, `h` or `d` not an integer.
-    ValueError : `strength` negative or not finite, `h` or `d` not positive.
+    TypeError
+        `strength` is not a real number, `h` or `d` is not an integer.
+    ValueError
+        `strength` is negative or not finite, `h` or `d` is not positive.
 
-    Source: Benaych-Georges and Nadakuditi (2012), in units where the entries have variance 1.
+    References
+    ----------
+    Benaych-Georges and Nadakuditi (2012), in units where the entries have variance 1.
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> round(laws.spiked_singular_value(40.0, h=1500, d=1000).value, 3)
+    70.975
     """
     strength, h, d = real("strength", strength), integer("h", h), integer("d", d)
     power = strength**2

@@ -11,16 +11,50 @@ from ..activations import Activation, normalized
 
 
 class Normalized(nn.Module):
-    """A normalized activation as a layer: (n, ...) -> the same shape, entry by entry."""
+    """A normalized activation as a layer, entry by entry.
+
+    Parameters
+    ----------
+    activation : str or Activation
+        By its name or as it is.
+
+    Raises
+    ------
+    ValueError
+        An unknown name.
+    TypeError
+        Neither a name nor an Activation.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import networks
+    >>> layer = networks.Normalized("relu")
+    >>> [round(z, 4) for z in layer(torch.tensor([-1.0, 1.0])).tolist()]
+    [-0.6833, 1.0295]
+    """
 
     def __init__(self, activation: str | Activation) -> None:
         super().__init__()
         self.activation = normalized(activation)
 
     def forward(self, z: Tensor) -> Tensor:
+        """s(z), entry by entry.
+
+        Parameters
+        ----------
+        z : Tensor, (n, ...)
+            Of any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape of `z`.
+        """
         return self.activation(z)
 
     def extra_repr(self) -> str:
+        """The activation's name, for the printed network."""
         return self.activation.name
 
 
@@ -35,7 +69,7 @@ def mlp(
     output_scale: float = 1.0,
     seed: int = 0,
 ) -> nn.Sequential:
-    """A multi-layer perceptron: `depth` hidden layers of `width` units, then a linear readout, without biases.
+    """A multi-layer perceptron: hidden layers of one width, then a linear readout, without biases.
 
     Every weight starts as N(0, 1 / fan_in), the readout times `output_scale`. With a normalized activation and inputs
     of norm sqrt d, pre-activations have variance one in every layer, and so do the outputs. A weight matrix times
@@ -43,18 +77,41 @@ def mlp(
 
     Parameters
     ----------
-    d, outputs : dimensions of an input and an output.
-    activation : name or Activation.
-    batch_norm : put batch normalization in front of every activation.
-    seed : of the initial weights; depth and width change the weights of no layer in front.
+    d : int
+        Dimension of an input.
+    outputs : int
+        Dimension of an output.
+    width : int, default 500
+        Units of a hidden layer.
+    depth : int, default 3
+        Number of hidden layers.
+    activation : str or Activation, default "relu"
+        By its name or as it is.
+    batch_norm : bool, default False
+        Put batch normalization in front of every activation.
+    output_scale : float, default 1.0
+        Multiplies the readout; above 0.
+    seed : int, default 0
+        Of the initial weights; depth and width change the weights of no layer in front.
 
     Returns
     -------
-    nn.Sequential : (n, d) -> (n, outputs), with modules hidden1, norm1, activation1, hidden2, ..., readout.
+    nn.Sequential
+        (n, d) -> (n, outputs), with modules hidden1, norm1, activation1, hidden2, ..., readout.
 
     Raises
     ------
-    ValueError, TypeError : a size below 1, an unknown activation, a scale that is not positive.
+    ValueError
+        A size below 1, an unknown activation, a scale that is not positive.
+    TypeError
+        A size that is no integer, an activation or a scale of the wrong type.
+
+    Examples
+    --------
+    >>> from helpers import networks
+    >>> net = networks.mlp(5, 2, width=8, depth=2)
+    >>> [name for name, _ in net.named_children()]
+    ['hidden1', 'activation1', 'hidden2', 'activation2', 'readout']
     """
     d, outputs = _checks.integer("d", d), _checks.integer("outputs", outputs)
     width, depth = _checks.integer("width", width), _checks.integer("depth", depth)
@@ -86,19 +143,43 @@ def convolutional(
 
     Parameters
     ----------
-    shape : (channels, height, width) of an image.
-    outputs : dimension of an output.
-    channels : of the images that leave the convolutions; as many as there are convolutions.
-    kernel_size : odd, the side of the filters; one for all convolutions, or one for each. By default 5, then 3.
-    activation, batch_norm, output_scale, seed : as in `mlp`.
+    shape : sequence of int
+        (channels, height, width) of an image.
+    outputs : int
+        Dimension of an output.
+    channels : sequence of int, default (64, 64, 64)
+        Of the images that leave the convolutions; as many as there are convolutions.
+    kernel_size : int or sequence of int, optional
+        Odd, the side of the filters; one for all convolutions, or one for each. By default 5, then 3.
+    activation : str or Activation, default "relu"
+        As in `mlp`.
+    batch_norm : bool, default False
+        As in `mlp`.
+    output_scale : float, default 1.0
+        As in `mlp`.
+    seed : int, default 0
+        As in `mlp`.
 
     Returns
     -------
-    nn.Sequential : (n, *shape) -> (n, outputs), with modules convolution1, norm1, activation1, ..., flatten, readout.
+    nn.Sequential
+        (n, channels, height, width) -> (n, outputs), with modules convolution1, norm1, activation1, ..., flatten,
+        readout.
 
     Raises
     ------
-    ValueError, TypeError : a shape that is not three sizes, a size below 1, an even kernel_size; as in `mlp`.
+    ValueError
+        A shape that is not three sizes, no channels, a size below 1, an even kernel_size; as in `mlp`.
+    TypeError
+        As in `mlp`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import networks
+    >>> net = networks.convolutional((1, 8, 8), 2, channels=(4, 4))
+    >>> net(torch.ones(3, 1, 8, 8)).shape
+    torch.Size([3, 2])
     """
     if len(shape) != 3:
         raise ValueError(f"shape: got {tuple(shape)}, expected (channels, height, width)")

@@ -13,19 +13,38 @@ class TwoLayerNet(nn.Module):
 
     Parameters
     ----------
-    d, h : input dimension and width.
-    activation : name or Activation.
-    output_scale : 1 is the lazy (NTK) scale; smaller values learn features.
-    seed : of the initial weights; the same seed gives the same network.
+    d : int
+        Input dimension.
+    h : int
+        Width.
+    activation : str or Activation, default "tanh"
+        s, by its name or as it is.
+    output_scale : float, default 1.0
+        1 is the lazy (NTK) scale; smaller values learn features. Above 0.
+    seed : int, default 0
+        Of the initial weights; the same seed gives the same network.
 
     Attributes
     ----------
-    weight : (h, d), N(0, 1) at the start.
-    readout : (h,), output_scale times N(0, 1) at the start.
+    weight : nn.Parameter, (h, d)
+        N(0, 1) at the start.
+    readout : nn.Parameter, (h,)
+        output_scale times N(0, 1) at the start.
 
     Raises
     ------
-    ValueError, TypeError : a size below 1, an unknown activation, a negative or infinite scale.
+    ValueError
+        A size below 1, an unknown activation, a scale that is not finite or not above 0.
+    TypeError
+        A size that is no integer, an activation or a scale of the wrong type.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import networks
+    >>> net = networks.TwoLayerNet(d=5, h=8)
+    >>> net(torch.ones(3, 5)).shape, net.weight.shape
+    (torch.Size([3]), torch.Size([8, 5]))
     """
 
     def __init__(
@@ -45,18 +64,66 @@ class TwoLayerNet(nn.Module):
         return float(self.readout.detach().square().mean())
 
     def preactivations(self, x: Tensor) -> Tensor:
-        """weight x / sqrt d for every row of x: (n, d) -> (n, h)."""
+        """weight x / sqrt d for every row of x.
+
+        Parameters
+        ----------
+        x : Tensor, (n, d)
+            Inputs.
+
+        Returns
+        -------
+        Tensor, (n, h)
+            The pre-activations.
+
+        Raises
+        ------
+        ValueError
+            x of another shape.
+        """
         d = self.weight.shape[1]
         if x.ndim != 2 or x.shape[1] != d:
             raise ValueError(f"x: got shape {tuple(x.shape)}, expected (any, {d})")
         return nn.functional.linear(x * (1 / math.sqrt(d)), self.weight)
 
     def features(self, x: Tensor) -> Tensor:
-        """F = s(X weight' / sqrt d): (n, d) -> (n, h)."""
+        """F = s(X weight' / sqrt d).
+
+        Parameters
+        ----------
+        x : Tensor, (n, d)
+            Inputs.
+
+        Returns
+        -------
+        Tensor, (n, h)
+            The features, not divided by sqrt h.
+
+        Raises
+        ------
+        ValueError
+            x of another shape.
+        """
         return self.activation(self.preactivations(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The outputs f(x): (n, d) -> (n,)."""
+        """The outputs f(x).
+
+        Parameters
+        ----------
+        x : Tensor, (n, d)
+            Inputs.
+
+        Returns
+        -------
+        Tensor, (n,)
+            One output for each row.
+
+        Raises
+        ------
+        ValueError
+            x of another shape.
+        """
         # The shift and scale of s are applied after the sum over neurons: two passes over (n, h) less.
         s, v = self.activation, self.readout
         return (s.unnormalized(self.preactivations(x)) @ v - s.shift * v.sum()) / (s.scale * math.sqrt(len(v)))

@@ -19,12 +19,26 @@ class Bulk:
 
     Attributes
     ----------
-    variance : of the entries of a random matrix with this bulk.
-    edge : where singular values of such a matrix end, its own fluctuation included.
-    outliers : the values above `edge`, descending.
-    distance : Kolmogorov-Smirnov distance between the other values and the law. A large one says that there is no such
-        bulk; edge and outliers then mean nothing.
-    law : of the squared other values over max(h, d) - k, with k outliers.
+    variance : float
+        Of the entries of a random matrix with this bulk.
+    edge : float
+        Where singular values of such a matrix end, its own fluctuation included.
+    outliers : array, (k,), float64
+        The values above `edge`, descending.
+    distance : float
+        Kolmogorov-Smirnov distance between the other values and the law. A large one says that there is no such bulk;
+        edge and outliers then mean nothing.
+    law : Law
+        Of the squared other values over max(h, d) - k, with k outliers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import spectra
+    >>> weight = np.random.default_rng(0).standard_normal((60, 40))
+    >>> bulk = spectra.fit_marchenko_pastur(np.linalg.svd(weight, compute_uv=False), (60, 40))
+    >>> round(bulk.variance, 2), len(bulk.outliers)
+    (0.98, 0)
     """
 
     variance: float
@@ -64,18 +78,37 @@ def fit_marchenko_pastur(values: Array, shape: tuple[int, int]) -> Bulk:
 
     Parameters
     ----------
-    values : (min(shape),) singular values in any order, at least 20, not normalized.
-    shape : of the matrix, (h, d).
+    values : array or tensor, (min(shape),)
+        Singular values in any order, at least 20, not normalized.
+    shape : tuple of two int
+        Of the matrix, (h, d).
 
     Returns
     -------
-    Bulk : in the units of the values.
+    Bulk
+        In the units of the values.
 
     Raises
     ------
-    ValueError, TypeError : another number of values or fewer than 20, NaN, negative values, a median of zero.
+    ValueError
+        Another number of values or fewer than 20, NaN, negative values, a median of zero.
+    TypeError
+        Values that are no numbers, a shape that holds no integers.
 
-    Source: Marchenko and Pastur (1967); the median, Gavish and Donoho (2014).
+    References
+    ----------
+    - Marchenko and Pastur (1967).
+    - Gavish and Donoho (2014), for the median.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import spectra
+    >>> weight = np.random.default_rng(0).standard_normal((60, 40))
+    >>> weight[0] += 5
+    >>> bulk = spectra.fit_marchenko_pastur(np.linalg.svd(weight, compute_uv=False), (60, 40))
+    >>> [round(float(value), 2) for value in bulk.outliers]
+    [32.51]
     """
     rows, columns = (_checks.integer("shape", side) for side in shape)
     small, large = sorted((rows, columns))

@@ -24,10 +24,23 @@ class PowerLaw:
 
     Attributes
     ----------
-    alpha, xmin : exponent and start of the tail.
-    distance : Kolmogorov-Smirnov distance between the tail and the fit. Look at it before alpha.
-    tail_size : number of values in the tail.
-    largest : the largest value.
+    alpha : float
+        Exponent of the tail.
+    xmin : float
+        Start of the tail.
+    distance : float
+        Kolmogorov-Smirnov distance between the tail and the fit. Look at it before alpha.
+    tail_size : int
+        Number of values in the tail.
+    largest : float
+        The largest value.
+
+    Examples
+    --------
+    >>> from helpers import spectra
+    >>> fit = spectra.PowerLaw(alpha=2.5, xmin=1.0, distance=0.05, tail_size=400, largest=50.0)
+    >>> round(fit.misfit, 4), fit.reach, fit.plausible
+    (1.0, 50.0, True)
     """
 
     alpha: float
@@ -62,23 +75,40 @@ def fit_power_law(values: Array, *, xmin: float | None = None, max_alpha: float 
     alpha = 1 + m / sum log(x_i / xmin) over the m values of the tail. Every distinct value but the two largest is
     tried as xmin, unless it is given. By default only tails with alpha below 3 are in the running, as in the package
     `powerlaw` (2.0); where there is none, alpha is 3. So a thin tail cannot show itself by its alpha: it shows by a
-    large distance. `max_alpha=math.inf` lifts the bound and gives the fit of the source below.
+    large distance. `max_alpha=math.inf` lifts the bound and gives the fit of the reference below.
 
     Parameters
     ----------
-    values : (m,), at least 20 positive ones; zero and negative values are left out.
-    xmin : start of the tail, where it is known; at least two values must lie at or above it.
-    max_alpha : upper bound on alpha, above 1.
+    values : array or tensor, (m,)
+        At least 20 positive ones; zero and negative values are left out.
+    xmin : float, optional
+        Start of the tail, where it is known; at least two values must lie at or above it.
+    max_alpha : float, default 3.0
+        Upper bound on alpha, above 1.
 
     Returns
     -------
     PowerLaw
+        alpha, xmin and the distance of the best tail.
 
     Raises
     ------
-    ValueError : too few or equal values, NaN, xmin beyond the data, max_alpha of 1 or less.
+    ValueError
+        Too few or equal values, NaN, xmin beyond the data, max_alpha of 1 or less.
+    TypeError
+        Values that are no numbers.
 
-    Source: Clauset, Shalizi and Newman (2009), eq. (3.1) and section 3.3.
+    References
+    ----------
+    Clauset, Shalizi and Newman (2009), eq. (3.1) and section 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import spectra
+    >>> values = np.linspace(0.001, 0.999, 500) ** (-1 / 1.5)
+    >>> round(spectra.fit_power_law(values).alpha, 1)
+    2.5
     """
     data = np.sort(_checks.array("values", values, None).double().cpu().numpy())
     data = data[data > 0]

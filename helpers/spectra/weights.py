@@ -15,28 +15,45 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
     """The weight matrices of a network by name, each for `singular_values` or `compare`.
 
-    NAME.weight of a linear layer, a TwoLayerNet : (out, in), as it is.
-    NAME.weight of a convolution : reshaped to (out, in / groups * kernel), the matrix that multiplies a patch. It does
-        not have the singular values of the convolution as an operator on images, `convolution_singular_values`.
-    NAME.q_proj_weight, .k_proj_weight, .v_proj_weight of nn.MultiheadAttention : apart also where torch keeps them in
-        one, (out, in) each, all heads one below the other; and NAME.out_proj.weight, a linear layer.
-    NAME.weight of the Conv1D of GPT-2 in `transformers` : transposed to (out, in).
-    NAME.weight of an embedding : the table (words, dimension), as it is.
+    NAME.weight of a linear layer, a TwoLayerNet
+        (out, in), as it is.
+    NAME.weight of a convolution
+        Reshaped to (out, in / groups * kernel), the matrix that multiplies a patch. It does not have the singular
+        values of the convolution as an operator on images, `convolution_singular_values`.
+    NAME.q_proj_weight, .k_proj_weight, .v_proj_weight of nn.MultiheadAttention
+        Apart also where torch keeps them in one, (out, in) each, all heads one below the other; and
+        NAME.out_proj.weight, a linear layer.
+    NAME.weight of the Conv1D of GPT-2 in `transformers`
+        Transposed to (out, in).
+    NAME.weight of an embedding
+        The table (words, dimension), as it is.
 
     Biases, normalizations, transposed convolutions and parameters outside of these layers are left out. A weight that
     layers share is listed once, under its first name.
 
     Parameters
     ----------
-    net : a module.
+    net : nn.Module
+        Any module.
 
     Returns
     -------
-    name -> matrix, in the order of the modules: no copies, detached, of the network's dtype and device.
+    dict of str to Tensor
+        Name -> matrix, in the order of the modules: no copies, detached, of the network's dtype and device.
 
     Raises
     ------
-    TypeError : net is no module.  ValueError : it has none of these layers.
+    TypeError
+        net is no module.
+    ValueError
+        It has none of these layers.
+
+    Examples
+    --------
+    >>> from helpers import networks, spectra
+    >>> found = spectra.weight_matrices(networks.mlp(5, 2, width=8, depth=2))
+    >>> {name: tuple(matrix.shape) for name, matrix in found.items()}
+    {'hidden1.weight': (8, 5), 'hidden2.weight': (8, 8), 'readout.weight': (2, 8)}
     """
     found = _collected(net, lambda parameter: parameter.detach())
     if not found:
@@ -48,7 +65,31 @@ def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
 def weight_gradients(net: nn.Module) -> dict[str, Tensor]:
     """The gradients of `weight_matrices` under the same names, in the same shape; only those that are there and dense.
 
-    Raises TypeError if `net` is no module.
+    Parameters
+    ----------
+    net : nn.Module
+        Any module.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Name -> gradient, detached; empty where there is none.
+
+    Raises
+    ------
+    TypeError
+        `net` is no module.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import networks, spectra
+    >>> net = networks.TwoLayerNet(d=5, h=8)
+    >>> len(spectra.weight_gradients(net))
+    0
+    >>> net(torch.ones(3, 5)).sum().backward()
+    >>> spectra.weight_gradients(net)["weight"].shape
+    torch.Size([8, 5])
     """
     grads = _collected(net, lambda parameter: parameter.grad)
     return {name: grad.detach() for name, grad in grads.items() if not grad.is_sparse}
@@ -97,18 +138,34 @@ def convolution_singular_values(weight: Tensor, size: int | Sequence[int]) -> Te
 
     Parameters
     ----------
-    weight : (out, in, *kernel) of one group, with one to three kernel axes, tensor or array.
-    size : of the image, one number for all axes or one for each, at least that of the kernel.
+    weight : Tensor or array, (out, in, ...)
+        Of one group; one to three kernel axes follow the first two.
+    size : int or sequence of int
+        Of the image, one number for all axes or one for each, at least that of the kernel.
 
     Returns
     -------
-    (min(out, in) * pixels,), descending, float64, on its device, not normalized.
+    Tensor, (min(out, in) * pixels,), float64
+        Descending, on the weight's device, not normalized.
 
     Raises
     ------
-    TypeError, ValueError : another shape, NaN or infinite entries, an image smaller than the kernel.
+    ValueError
+        Another shape, NaN or infinite entries, an image smaller than the kernel.
+    TypeError
+        Entries that are no numbers, a size that is no integer.
 
-    Source: Sedghi, Gupta and Long (2019), theorem 6.
+    References
+    ----------
+    Sedghi, Gupta and Long (2019), theorem 6.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import spectra
+    >>> values = spectra.convolution_singular_values(torch.ones(1, 1, 3, 3), 4)
+    >>> round(float(values[0]), 4), len(values)
+    (9.0, 16)
     """
     axes = min(max(getattr(weight, "ndim", 4) - 2, 1), 3)
     weight = _checks.array("weight", weight, *[None] * (2 + axes)).double()

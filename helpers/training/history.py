@@ -17,9 +17,22 @@ class TrainingDiverged(ArithmeticError):
 
     Attributes
     ----------
-    step : the step at which the loss was first not finite.
-    last_loss : the last finite training loss.
-    history : everything recorded until then, as in `Run.history`.
+    step : int
+        The step at which the loss was first not finite.
+    last_loss : float
+        The last finite training loss.
+    history : pandas.DataFrame
+        Everything recorded until then, as in `Run.history`.
+
+    Examples
+    --------
+    >>> from helpers import data, networks, training
+    >>> samples = data.teacher_student(50, 10, n_test=20)
+    >>> try:
+    ...     training.train(networks.TwoLayerNet(10, 20), samples, lr=1e9)
+    ... except training.TrainingDiverged as error:
+    ...     print(list(error.history["step"]))
+    [0]
     """
 
     def __init__(self, step: int, last_loss: float, history: pd.DataFrame) -> None:
@@ -28,14 +41,66 @@ class TrainingDiverged(ArithmeticError):
 
 
 def loss(prediction: Tensor, y: Tensor) -> Tensor:
-    """|prediction - y|^2 / (2n), the loss of the book; both (n,), or both (n, k). ValueError for other shapes."""
+    """The loss of the book, ``|prediction - y|^2 / (2n)``.
+
+    Parameters
+    ----------
+    prediction : Tensor, (n,) or (n, k)
+        Outputs of a network.
+    y : Tensor
+        Labels, of the shape of the prediction.
+
+    Returns
+    -------
+    Tensor, ()
+        A scalar, with its graph.
+
+    Raises
+    ------
+    ValueError
+        Shapes that differ.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import training
+    >>> float(training.loss(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0])))
+    1.0
+    """
     if prediction.shape != y.shape:
         raise ValueError(f"net: got outputs {tuple(prediction.shape)}, expected {tuple(y.shape)} as the labels")
     return (prediction - y).square().mean() * (y[0].numel() / 2)
 
 
 def r2(prediction: Tensor, y: Tensor) -> float:
-    """1 - mean squared error / variance of y; both (m,). NaN where y is constant."""
+    """1 - mean squared error / variance of y.
+
+    Parameters
+    ----------
+    prediction : array or tensor, (m,)
+        Outputs of a network.
+    y : array or tensor, (m,)
+        Labels.
+
+    Returns
+    -------
+    float
+        1 at best; NaN where y is constant.
+
+    Raises
+    ------
+    ValueError
+        Another shape, nothing, NaN or infinite entries.
+    TypeError
+        Something that holds no numbers.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import training
+    >>> round(training.r2(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 4.0])), 4)
+    0.7857
+    """
     y = _checks.array("y", y, None).double()
     error = (_checks.array("prediction", prediction, len(y)).to(y) - y).square().mean()
     return float(1 - error / y.var(correction=0)) if float(y.var(correction=0)) > 0 else math.nan

@@ -22,9 +22,21 @@ class Run:
 
     Attributes
     ----------
-    before, after : the network at the start and at the end.
-    history : one row per evaluation: step, epoch, loss, test_loss (both |f - y|^2 / 2n), test_r2; with labels (n, k)
+    before : nn.Module
+        The network at the start.
+    after : nn.Module
+        The network at the end.
+    history : pandas.DataFrame
+        One row per evaluation: step, epoch, loss, test_loss (both ``|f - y|^2 / (2n)``), test_r2. With labels (n, k)
         for k classes also test_accuracy.
+
+    Examples
+    --------
+    >>> from helpers import data, networks, training
+    >>> samples = data.teacher_student(50, 10, n_test=20)
+    >>> run = training.train(networks.TwoLayerNet(10, 20), samples, epochs=4, evaluations=2)
+    >>> run.history["step"].tolist()
+    [0, 2, 4]
     """
 
     before: nn.Module
@@ -48,7 +60,10 @@ class Run:
     def test_accuracy(self) -> float:
         """Part of the test samples whose largest output is that of their class, at the end.
 
-        ValueError where the labels are no (n, k).
+        Raises
+        ------
+        ValueError
+            The labels are not of shape (n, k), or nothing was evaluated.
         """
         if "test_accuracy" not in self.history:
             raise ValueError(
@@ -147,37 +162,66 @@ def train(
     on_evaluation: Callable[[int, nn.Module], None] | None = None,
     **options: Any,
 ) -> Run:
-    """Train a copy of `net` on `data` with the loss |f(X) - y|^2 / (2n).
+    """Train a copy of a network on data with the loss ``|f(X) - y|^2 / (2n)``.
 
     Parameters
     ----------
-    net : takes the inputs of `data`, (n, d) or token numbers (n, t), to outputs of the shape of its labels. It is left
-        as it is. It is trained in the mode it is in, and looked at in evaluation mode, which matters to batch
+    net : nn.Module
+        Takes the inputs of `data`, (n, d) or token numbers (n, t), to outputs of the shape of its labels. It is left as
+        it is. It is trained in the mode it is in, and looked at in evaluation mode. That matters to batch
         normalization and dropout.
-    optimizer, lr, **options : name or class of a torch.optim optimizer, its rate, and its other arguments, such as
-        momentum=0.9.
-    batch_size : None is full batch; otherwise every epoch is a new shuffle, cut into batches.
-    epochs : passes over the data.
-    train_readout : False trains everything but the parameter called `readout`.
-    until_loss : stop as soon as the training loss is at or below it. Full batch looks at every step, at no cost;
-        mini-batches look at the full training loss after every epoch.
-    evaluations : rows of the history are spread evenly over this many points in time, the start and the end besides;
-        0 evaluates nothing, for networks with which that costs more than training. Or the steps themselves, each
-        between 0 and the number of steps; the start and the end are evaluated besides.
-    seed : of the shuffles. The same seed gives the same run bit for bit on one machine.
-    device : where to train, such as "cuda"; None: where the network is. The networks of the run, and the one that
+    data : Dataset
+        Of the dtype of the network and on its device; see `Dataset.to`.
+    optimizer : str or class, default "sgd"
+        Name or class of a torch.optim optimizer.
+    lr : float, default 1.0
+        Its rate, above 0.
+    batch_size : int, optional
+        None is full batch; otherwise every epoch is a new shuffle, cut into batches.
+    epochs : int, default 100
+        Passes over the data.
+    train_readout : bool, default True
+        False trains everything but the parameter called `readout`.
+    until_loss : float, optional
+        Stop as soon as the training loss is at or below it. Full batch looks at every step, at no cost. Mini-batches
+        look at the full training loss after every epoch.
+    evaluations : int or iterable of int, default 20
+        Rows of the history are spread evenly over this many points in time, the start and the end besides. 0 evaluates
+        nothing, for networks with which that costs more than training. Or the steps themselves, each between 0 and the
+        number of steps; the start and the end are evaluated besides.
+    seed : int, default 0
+        Of the shuffles. The same seed gives the same run bit for bit on one machine.
+    device : str or torch.device, optional
+        Where to train, such as "cuda"; None: where the network is. The networks of the run, and the one that
         `on_evaluation` is given, are where `net` is.
-    progress : show a bar.
-    on_evaluation : called as on_evaluation(step, network) at every row of the history, the start included.
+    progress : bool, default False
+        Show a bar.
+    on_evaluation : callable, optional
+        Called as on_evaluation(step, network) at every row of the history, the start included.
+    **options
+        The optimizer's other arguments, such as momentum=0.9.
 
     Returns
     -------
-    Run : before, after, history, test_r2.
+    Run
+        before, after, history, test_r2.
 
     Raises
     ------
-    TrainingDiverged : the loss is not finite; it carries the step, the last finite loss and the history.
-    ValueError, TypeError : an argument out of range, an unknown optimizer or option, data that do not fit the network.
+    TrainingDiverged
+        The loss is not finite; it carries the step, the last finite loss and the history.
+    ValueError
+        An argument out of range, an unknown optimizer, data that do not fit the network.
+    TypeError
+        An argument of the wrong type, an unknown option of the optimizer.
+
+    Examples
+    --------
+    >>> from helpers import data, networks, training
+    >>> samples = data.teacher_student(200, 20, n_test=100)
+    >>> run = training.train(networks.TwoLayerNet(20, 30), samples, "sgd", lr=5.0, epochs=50)
+    >>> round(run.test_r2, 2)
+    0.82
     """
     epochs, lr, n = _checks.integer("epochs", epochs), _checks.real("lr", lr, positive=True), len(data.y)
     size = n if batch_size is None else _checks.integer("batch_size", batch_size)

@@ -22,11 +22,35 @@ class Muon(torch.optim.Optimizer):
 
     Parameters
     ----------
-    params : matrices only; ValueError for others.
-    lr, weight_decay, momentum : as in torch. A matrix with more rows than columns takes sqrt(rows / columns) times the
-        rate.
+    params : iterable
+        Matrices only.
+    lr : float, default 1e-3
+        As in torch. A matrix with more rows than columns takes sqrt(rows / columns) times the rate.
+    weight_decay : float, default 0.1
+        As in torch.
+    momentum : float, default 0.95
+        As in torch.
 
-    Source: Jordan et al. (2024).
+    Raises
+    ------
+    ValueError
+        Parameters that are no matrices, a negative or infinite number.
+    TypeError
+        A rate, decay or momentum that is no number.
+
+    References
+    ----------
+    Jordan et al. (2024).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import training
+    >>> weight = torch.nn.Parameter(torch.zeros(3, 2))
+    >>> weight.grad = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
+    >>> training.Muon([weight], lr=1.0).step()
+    >>> round(float(weight.detach().norm()), 1)
+    1.6
     """
 
     def __init__(
@@ -40,6 +64,18 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Evaluates the network again and returns the loss.
+
+        Returns
+        -------
+        any
+            What the closure returns; None without one.
+        """
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             lr, momentum = group["lr"], group["momentum"]
@@ -56,9 +92,31 @@ class Muon(torch.optim.Optimizer):
 
 @torch.no_grad()
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """A matrix (m, n) with the singular vectors of this one and values between about 0.7 and 1.2.
+    """A matrix with the singular vectors of this one and values between about 0.7 and 1.2.
 
-    Values that are tiny against the norm stay small. Source: the Newton-Schulz iteration of Jordan et al. (2024).
+    Values that are tiny against the norm stay small.
+
+    Parameters
+    ----------
+    matrix : Tensor, (m, n)
+        Any matrix.
+
+    Returns
+    -------
+    Tensor, (m, n)
+        Of the dtype of `matrix`.
+
+    References
+    ----------
+    Jordan et al. (2024), for the Newton-Schulz iteration.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers.training.muon import orthogonalized
+    >>> values = torch.linalg.svdvals(orthogonalized(torch.diag(torch.tensor([3.0, 1.0]))))
+    >>> [round(v, 1) for v in values.tolist()]
+    [1.1, 0.8]
     """
     a, b, c = _POLYNOMIAL
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
