@@ -39,6 +39,13 @@ class Claim:
         Whether the bounds are for the mean of the values, not for each of them.
     quote : str or None
         The key under which the text quotes the mean.
+
+    Examples
+    --------
+    >>> from helpers import claims
+    >>> claim = claims.Claim("overlap", [0.81, 0.84], above=0.65, below=None, source="paper, claim 3")
+    >>> claim.passed, claim.required, round(claim.margin, 2)
+    (True, 'above 0.65', 0.25)
     """
 
     name: str
@@ -206,6 +213,7 @@ def claims_in(outputs: Iterable[Mapping[str, Any]]) -> list[Claim]:
     Returns
     -------
     list of Claim
+        One for each call of `check`.
 
     Examples
     --------

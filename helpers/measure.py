@@ -32,9 +32,9 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
     pandas.DataFrame
         Columns: top_start and top, the largest singular value; outliers and bulk_drift, see `spectra.compare`;
         strength, |Delta W| in units of the threshold (h d)^(1/4) of a spike, see `laws.spike_threshold`; alpha, misfit
-        and reach, see `spectra.describe`; overlap_start and overlap, of the top k - 1 right singular vectors with the
-        k - 1 directions between the class means of what enters the layer, NaN where these span fewer. NaN where a
-        matrix has fewer than 20 values.
+        and dynamic_range, see `spectra.describe`; overlap_start and overlap, of the top k - 1 right singular vectors
+        with the k - 1 directions between the class means of what enters the layer, NaN where these span fewer. NaN
+        where a matrix has fewer than 20 values.
 
     Raises
     ------
@@ -65,7 +65,9 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
         strength = change / laws.spike_threshold(*start.shape)
         row = {"top_start": float(values[0][0]), "top": float(values[1][0]), "strength": strength}
         described = spectra.describe(values[0], values[1], (len(start), start.shape[1]))
-        row |= {quantity: described[quantity] for quantity in ("outliers", "bulk_drift", "alpha", "misfit", "reach")}
+        row |= {
+            quantity: described[quantity] for quantity in ("outliers", "bulk_drift", "alpha", "misfit", "dynamic_range")
+        }
         rows[name] = row | dict(zip(("overlap_start", "overlap"), overlaps, strict=True))
     return pd.DataFrame(rows).T
 

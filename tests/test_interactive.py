@@ -229,7 +229,7 @@ def test_distances_are_those_of_a_test_and_of_the_fit():
         two_sided = stats.kstest(tail, stats.pareto(alpha - 1, scale=fit.xmin).cdf).statistic
         # The fit compares at the values themselves, from below; the test on both sides of each step.
         assert two_sided - 1 / len(tail) - 1e-12 <= fit.distance <= two_sided + 1e-12
-    assert min(fits, key=lambda fit: fit.distance) == spectra.fit_power_law(values, max_alpha=math.inf)
+    assert min(fits, key=lambda fit: fit.distance) == spectra.fit_power_law(values)
 
 
 def tail_page(**changes):
@@ -258,14 +258,14 @@ def test_every_place_of_the_slider_is_a_fit_of_the_sample():
     shown = states(page)
     assert len(shown) == 60 and page[page.index("<tbody>") :].count("<tr>") == 60
     for k, (label, values) in enumerate({"one": pareto(), "two": pareto(300, 1)}.items()):
-        best = spectra.fit_power_law(values, max_alpha=math.inf)
+        best = spectra.fit_power_law(values)
         curve = interactive.distances(values)
         starts = []
         for text, xmin, _, tail, _, line, note, drawn, ring, here in shown[30 * k : 30 * k + 30]:
             size = int(re.search(r"(\d+) of", note).group(1))
             start = np.sort(values)[-size]
             starts.append(start)
-            fit = spectra.fit_power_law(values, xmin=start, max_alpha=math.inf)
+            fit = spectra.fit_power_law(values, xmin=start)
             assert text == label and xmin == f"{start:.3g}" and note.startswith(f"xmin {xmin}:")
             assert f"α = {fit.alpha:.2f}, KS distance {fit.distance:.3f}" in note
             levels = np.sort(values)[::-1][:size]
@@ -286,7 +286,7 @@ def test_every_place_of_the_slider_is_a_fit_of_the_sample():
 
 def test_the_tail_explorer_begins_where_the_distance_is_smallest():
     static = tail_page(start="two").split("<script")[0]
-    best = spectra.fit_power_law(pareto(300, 1), max_alpha=math.inf)
+    best = spectra.fit_power_law(pareto(300, 1))
     assert f'aria-live="polite">xmin {best.xmin:.3g}: {best.tail_size} of 300' in static and "(the smallest)" in static
     assert '<option value="1" selected>two</option>' in static
 

@@ -115,7 +115,7 @@ def test_the_network_of_the_theory_as_the_chapters_measure_it():
     change = spectra.compare(net.weight, run.after.weight)
     assert row["outliers"] == len(change.outliers)
     assert row["bulk_drift"] == pytest.approx(change.bulk_drift, rel=1e-6)
-    tail = spectra.fit_power_law(spectra.singular_values(run.after.weight) ** 2 / 75, max_alpha=math.inf)
+    tail = spectra.fit_power_law(spectra.singular_values(run.after.weight) ** 2 / 75)
     assert (row["alpha"], row["ks"]) == pytest.approx((tail.alpha, tail.distance), rel=1e-6)
     kta = kernels.alignment(kernels.neural_tangent_kernel(run.after, problem.x), problem.y)
     assert watch.frame.iloc[-1]["alignment"] == pytest.approx(kta, rel=1e-5)

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from helpers.spectra import fit_power_law
+from helpers.spectra import fit_power_law, hill, hill_curve, likelihood_ratio
 
 RNG = np.random.default_rng(7)
 SAMPLES = {
@@ -53,15 +53,17 @@ def test_same_fit_as_powerlaw_from_a_given_xmin():
 @pytest.mark.parametrize("alpha", [1.8, 2.5, 4.0])
 def test_the_exponent_of_a_pareto_sample_is_found(alpha):
     values = np.random.default_rng(3).pareto(alpha - 1, 5000) + 1
-    fit = fit_power_law(values, xmin=1.0, max_alpha=math.inf)
+    fit = fit_power_law(values, xmin=1.0)
     assert fit.alpha == pytest.approx(alpha, abs=4 * (alpha - 1) / math.sqrt(5000))
 
 
-def test_thin_tails_show_by_their_distance():
+def test_a_thin_tail_is_not_plausible_and_a_bound_hides_that():
     for name in ("marchenko-pastur", "uniform"):
-        assert fit_power_law(SAMPLES[name]).distance > 0.1
+        fit, bounded = fit_power_law(SAMPLES[name]), fit_power_law(SAMPLES[name], max_alpha=3)
+        assert fit.alpha > 6 and fit.dynamic_range < 3 and not fit.plausible
+        assert bounded.alpha <= 3 and bounded.distance > 0.1
     for name in ("pareto 2.5", "pareto 1.7"):
-        assert fit_power_law(SAMPLES[name]).distance < 0.04
+        assert fit_power_law(SAMPLES[name]).plausible
 
 
 def test_scale_does_not_matter_and_zeros_are_left_out():
@@ -71,7 +73,7 @@ def test_scale_does_not_matter_and_zeros_are_left_out():
 
 
 def test_where_no_tail_is_heavy_alpha_is_the_bound():
-    assert fit_power_law(np.linspace(10, 11, 100)).alpha == 3.0
+    assert fit_power_law(np.linspace(10, 11, 100), max_alpha=3).alpha == 3.0
 
 
 @pytest.mark.parametrize(
@@ -92,3 +94,36 @@ def test_where_no_tail_is_heavy_alpha_is_the_bound():
 def test_bad_input_is_refused(name, values, options):
     with pytest.raises(ValueError, match=f"^{name}"):
         fit_power_law(values, **options)
+
+
+def test_the_likelihood_tells_a_power_law_from_an_exponential():
+    draws = np.random.default_rng(5).random(2000)
+    ratio, p = likelihood_ratio((1 - draws) ** (-1 / 1.5), "exponential", xmin=1.0)
+    assert ratio > 100 and p < 1e-6
+    ratio, p = likelihood_ratio(1 - np.log(1 - draws), "exponential", xmin=1.0)
+    assert ratio < -100 and p < 1e-6
+    with pytest.raises(ValueError, match=r"^rival"):
+        likelihood_ratio(draws, "gamma")
+
+
+def test_hill_is_the_exponent_of_the_upper_part():
+    values = 7 * (1 - np.random.default_rng(6).random(4000)) ** (-1 / 1.4)
+    for part in (1.0, 0.5, 0.1):
+        assert hill(values, part=part) == pytest.approx(2.4, abs=4 * 1.4 / math.sqrt(4000 * part))
+    assert hill(np.r_[values, 0.0]) == pytest.approx(hill(values), rel=1e-9)
+    for part in (0.0, 1.5):
+        with pytest.raises(ValueError, match=r"^part"):
+            hill(values, part=part)
+    with pytest.raises(ValueError, match=r"^values"):
+        hill(np.r_[np.ones(50), np.full(60, 2.0)])
+
+
+def test_the_hill_plot_is_the_fit_from_every_start():
+    """The fit from the (k+1)-th value on counts that value too; without it its k becomes that of the plot."""
+    values = np.sort(SAMPLES["pareto 2.5"])[::-1]
+    k, alpha = hill_curve(values, most=300)
+    assert (k[0], k[-1]) == (2, 300)
+    for i in (0, 50, 298):
+        fit = fit_power_law(values, xmin=values[k[i]])
+        assert alpha[i] - 1 == pytest.approx((fit.alpha - 1) * k[i] / (k[i] + 1))
+    assert hill_curve(values[:40], most=500)[0][-1] == 39

@@ -70,6 +70,16 @@ class Dataset:
     def with_shuffled_labels(self, seed: int = 0) -> "Dataset":
         """The same inputs with their training labels in another order, which say nothing about them.
 
+        Parameters
+        ----------
+        seed : int
+            Of the order, at least 0.
+
+        Returns
+        -------
+        Dataset
+            Its test labels are those of before.
+
         Examples
         --------
         >>> from helpers import data

@@ -1,6 +1,5 @@
 """The start of a power-law tail, moved by hand: what becomes of the exponent and of the KS distance."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -51,7 +50,7 @@ def distances(values: Numbers) -> list[PowerLaw]:
         raise ValueError(
             f"values: got {len(starts)} distinct positive values, expected at least 20 that are not all equal"
         )
-    return [fit_power_law(values, xmin=float(x), max_alpha=math.inf) for x in starts[:-2]]
+    return [fit_power_law(values, xmin=float(x)) for x in starts[:-2]]
 
 
 def tail_explorer(

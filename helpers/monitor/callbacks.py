@@ -18,6 +18,7 @@ def lightning(monitor: SpectralMonitor) -> Any:
     Returns
     -------
     lightning.pytorch.Callback
+        For the trainer.
 
     Raises
     ------
@@ -25,6 +26,10 @@ def lightning(monitor: SpectralMonitor) -> Any:
         If neither `lightning` nor `pytorch_lightning` is installed.
     TypeError
         If it is no monitor.
+
+    Examples
+    --------
+    >>> Trainer(callbacks=[callbacks.lightning(monitor)]).fit(module, loader)  # doctest: +SKIP
     """
     try:
         package = import_module("lightning.pytorch")
@@ -53,6 +58,7 @@ def transformers(monitor: SpectralMonitor) -> Any:
     Returns
     -------
     transformers.TrainerCallback
+        For the trainer.
 
     Raises
     ------
@@ -60,6 +66,10 @@ def transformers(monitor: SpectralMonitor) -> Any:
         If `transformers` is not installed.
     TypeError
         If it is no monitor.
+
+    Examples
+    --------
+    >>> Trainer(model=model, callbacks=[callbacks.transformers(monitor)], ...).train()  # doctest: +SKIP
     """
     from transformers import TrainerCallback
 

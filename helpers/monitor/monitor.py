@@ -174,6 +174,7 @@ class SpectralMonitor:
 
     @property
     def frame(self) -> pd.DataFrame:
+        """What was recorded: one row for each step and matrix or kernel, see the class."""
         return table(self._trajectory.rows)
 
     @property
@@ -209,6 +210,7 @@ class SpectralMonitor:
         Returns
         -------
         matplotlib figure
+            The one that was given, or the new one.
         """
         names = trajectory.moved_most(self._trajectory, self._layers) if names is None else names
         unknown = [name for name in names if name not in self._layers]

@@ -2,7 +2,15 @@
 
 from .bulk import Bulk, fit_marchenko_pastur
 from .change import EDGE_UNITS, Comparison, bulk_start, compare
-from .tails import CRITICAL_MISFIT, LEAST_REACH, PowerLaw, fit_power_law
+from .tails import (
+    CRITICAL_MISFIT,
+    LEAST_DYNAMIC_RANGE,
+    PowerLaw,
+    fit_power_law,
+    hill,
+    hill_curve,
+    likelihood_ratio,
+)
 from .values import (
     eigenvalues,
     overlap,
@@ -18,7 +26,7 @@ from .weights import convolution_singular_values, weight_gradients, weight_matri
 __all__ = [
     "CRITICAL_MISFIT",
     "EDGE_UNITS",
-    "LEAST_REACH",
+    "LEAST_DYNAMIC_RANGE",
     "Bulk",
     "Comparison",
     "PowerLaw",
@@ -29,6 +37,9 @@ __all__ = [
     "eigenvalues",
     "fit_marchenko_pastur",
     "fit_power_law",
+    "hill",
+    "hill_curve",
+    "likelihood_ratio",
     "overlap",
     "singular_triplets",
     "singular_values",

@@ -38,6 +38,14 @@ class Comparison:
         Largest value of `after` that is no outlier; NaN where all of them are.
     margin : float
         How far beyond `edge_before` a value must lie to be an outlier.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import spectra
+    >>> found = spectra.compare(np.linspace(0, 2, 100), np.linspace(0, 2.02, 100))
+    >>> len(found.outliers), round(found.bulk_drift, 2), found.edge_before
+    (0, 0.02, 2.0)
     """
 
     bulk_drift: float

@@ -74,6 +74,7 @@ def weight_spectrum(net: nn.Module) -> Tensor:
     Parameters
     ----------
     net : networks.TwoLayerNet
+        The network.
 
     Returns
     -------

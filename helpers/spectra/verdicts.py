@@ -9,7 +9,7 @@ from .. import _checks
 from .._checks import Array
 from .bulk import fit_marchenko_pastur
 from .change import bulk_start, compare
-from .tails import CRITICAL_MISFIT, LEAST_REACH, fit_power_law
+from .tails import CRITICAL_MISFIT, LEAST_DYNAMIC_RANGE, fit_power_law
 from .values import SMALLEST, stable_rank
 
 # The rule of `verdict`.
@@ -19,7 +19,8 @@ TAIL = 20  # values that a heavy tail has at least
 
 COLUMNS = (
     "size", "top", "stable_rank", "effective_rank", "outliers", "bulk_drift", "mean_drift", "edge_before",
-    "mp_variance", "mp_edge", "mp_distance", "mp_outliers", "alpha", "xmin", "ks", "tail_size", "misfit", "reach",
+    "mp_variance", "mp_edge", "mp_distance", "mp_outliers", "alpha", "xmin", "ks", "tail_size", "misfit",
+    "dynamic_range",
 )  # fmt: skip
 
 
@@ -36,24 +37,22 @@ def describe(before: Array, after: Array, shape: tuple[int, int]) -> dict[str, f
     Returns
     -------
     dict
-        In the units of the values,
-
-        size : number of values; top : the largest; stable_rank : |W|_F^2 / top^2; effective_rank : exp of the entropy
-            of the values over their sum.
-        outliers, bulk_drift, edge_before : their number, largest drift and the edge of the start by `spectra.compare`;
-            mean_drift : mean |after_i - before_i| over the bulk, in units of the mean of before_i.
-        mp_variance, mp_edge, mp_distance, mp_outliers : Marchenko-Pastur fit by `fit_marchenko_pastur`, without
-        regard to the start.
-        alpha, xmin, ks, tail_size, misfit, reach : unbounded power-law fit to the squared values,
-            `spectra.fit_power_law`.
-
-    NaN where a number does not exist: fewer than `SMALLEST` values, a matrix of zeros, no bulk at the start or at the
-    end.
+        The numbers listed in the notes, in the units of the values; NaN where a number does not exist: fewer than 20
+        values, a matrix of zeros, no bulk at the start or at the end.
 
     Raises
     ------
     TypeError, ValueError
         If they are no numbers, not min(shape) of them, or NaN or infinite.
+
+    Notes
+    -----
+    - size : number of values; top : the largest; stable_rank : the sum of squares over that of the largest;
+      effective_rank : exp of the entropy of the values over their sum.
+    - outliers, bulk_drift, edge_before : their number, largest drift and the edge of the start by `compare`;
+      mean_drift : mean distance of after from before over the bulk, in units of the mean of before.
+    - mp_variance, mp_edge, mp_distance, mp_outliers : by `fit_marchenko_pastur`, without regard to the start.
+    - alpha, xmin, ks, tail_size, misfit, dynamic_range : by `fit_power_law` of the squared values.
 
     References
     ----------
@@ -118,14 +117,14 @@ def _tail(new: np.ndarray) -> dict[str, float]:
     squares = new[new > 1e-7 * new[0]] ** 2  # what is smaller is rounding
     if len(squares) < SMALLEST or squares[0] == squares[-1]:
         return {}
-    fit = fit_power_law(squares, max_alpha=math.inf)
+    fit = fit_power_law(squares)
     return {
         "alpha": fit.alpha,
         "xmin": fit.xmin,
         "ks": fit.distance,
         "tail_size": fit.tail_size,
         "misfit": fit.misfit,
-        "reach": fit.reach,
+        "dynamic_range": fit.dynamic_range,
     }
 
 
@@ -133,8 +132,8 @@ def verdict(row: Mapping[str, float]) -> str:
     """The words for what `describe` measured, by the first of these rules that applies.
 
     1. "all zero"; "too small", with fewer than `SMALLEST` values.
-    2. "heavy tail, alpha 2.9": the power law passes the tests of distance and reach (`spectra.CRITICAL_MISFIT`,
-       `spectra.LEAST_REACH`), its exponent is at most `LIGHTEST`, and it holds at least `TAIL` values.
+    2. "heavy tail, alpha 2.9": the power law passes the tests of distance and dynamic range (`spectra.CRITICAL_MISFIT`,
+       `spectra.LEAST_DYNAMIC_RANGE`), its exponent is at most `LIGHTEST`, and it holds at least `TAIL` values.
     3. "no bulk at the start", as for an orthogonal matrix, whose values are equal; "bulk left", with every value
        outside the initial bulk.
     4. "invariant bulk", or "bulk and 2 outliers": the bulk has moved by at most `STILL`.
@@ -151,6 +150,7 @@ def verdict(row: Mapping[str, float]) -> str:
     Returns
     -------
     str
+        The verdict.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def verdict(row: Mapping[str, float]) -> str:
         return "all zero"
     if row["size"] < SMALLEST:
         return "too small"
-    tests = row["misfit"] < CRITICAL_MISFIT and row["reach"] > LEAST_REACH  # False where they are NaN
+    tests = row["misfit"] < CRITICAL_MISFIT and row["dynamic_range"] > LEAST_DYNAMIC_RANGE  # False where they are NaN
     if tests and row["alpha"] <= LIGHTEST and row["tail_size"] >= TAIL:
         return f"heavy tail, alpha {row['alpha']:.1f}"
     if math.isnan(row["outliers"]):
