@@ -1,7 +1,11 @@
 """Sweeps against plain loops; what is kept on disk, what a change starts anew, what failures and kills leave behind."""
 
+import abc
 import contextlib
+import enum
 import errno
+import functools
+import importlib
 import inspect
 import json
 import math
@@ -10,15 +14,18 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+import types
+import typing
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from helpers import data, networks, sweeps, training
-from helpers._fingerprint import fingerprint
 
 GRID = {"rate": [0.1, 10], "name": ["sgd", "adam"], "size": [None]}
 
@@ -218,6 +225,23 @@ def test_a_disk_that_takes_no_more_loses_no_point(tmp_path, monkeypatch, step):
     assert sweeps.sweep(square, {"x": range(5)}, seeds=[0], jobs=1, cache=tmp_path).equals(frame)
 
 
+@pytest.mark.parametrize("problem", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_where_no_folder_can_be_made_points_are_computed_and_read(tmp_path, monkeypatch, problem):
+    def square(x, seed):
+        return x**2
+
+    def refuse(*_, **__):
+        raise OSError(problem, os.strerror(problem))
+
+    sweeps.sweep(square, {"x": range(3)}, seeds=[0], jobs=1, cache=tmp_path)
+    with monkeypatch.context() as sealed:
+        sealed.setattr(Path, "mkdir", refuse)
+        kept = sweeps.sweep(square, {"x": range(3)}, seeds=[0], jobs=1, cache=tmp_path)  # without a warning
+        with pytest.warns(RuntimeWarning, match=f"^cache: 1 points could not be kept in .*{os.strerror(problem)}"):
+            more = sweeps.sweep(square, {"x": range(4)}, seeds=[0], jobs=1, cache=tmp_path)
+    assert kept["value"].tolist() == [0, 1, 4] and more["value"].tolist() == [0, 1, 4, 9]
+
+
 def test_a_builtin_without_a_signature_may_be_given():
     with pytest.warns(RuntimeWarning, match="^1 of 1 points failed.*TypeError"):
         frame = sweeps.sweep(max, {"x": [1]}, seeds=[0], jobs=1)  # it is found out when it is called
@@ -267,6 +291,27 @@ def defined(source):
     return space["function"]
 
 
+@pytest.fixture
+def computed(tmp_path, monkeypatch):
+    """Whether a sweep of a function computes its one point, and the value that it returns."""
+    calls = []
+    evaluate = sweeps._evaluate
+
+    def counting(*arguments):
+        calls.append(arguments)
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(sweeps, "_evaluate", counting)
+
+    def run(function):
+        calls.clear()
+        frame = sweeps.sweep(function, {"x": [1]}, seeds=[0], jobs=1, cache=tmp_path / "cache")
+        assert frame["error"].tolist() == [""]
+        return bool(calls), frame["value"][0]
+
+    return run
+
+
 @pytest.mark.parametrize(
     "old, new",
     [
@@ -285,45 +330,290 @@ def defined(source):
         ('{"a", "b", "c"}', '{"a", "b", "d"}'),
     ],
 )
-def test_a_change_starts_anew(old, new):
+def test_a_change_starts_anew(computed, old, new):
     assert old in SOURCE
-    assert fingerprint(defined(SOURCE)) != fingerprint(defined(SOURCE.replace(old, new)))
+    runs = [computed(defined(source))[0] for source in (SOURCE, SOURCE, SOURCE.replace(old, new), SOURCE)]
+    assert runs == [True, False, True, False]
 
 
 @pytest.mark.parametrize(
     "old, new", [("return x + 1", "return x + 1  # a comment"), ("import numpy", "\n\nUNUSED = 3\nimport numpy")]
 )
-def test_what_does_not_matter_does_not_count(old, new):
-    assert fingerprint(defined(SOURCE)) == fingerprint(defined(SOURCE.replace(old, new)))
+def test_what_does_not_matter_does_not_count(computed, old, new):
+    assert [computed(defined(source))[0] for source in (SOURCE, SOURCE.replace(old, new))] == [True, False]
 
 
-def test_a_change_of_the_helpers_starts_anew(monkeypatch):
-    def function(lr, seed):
-        net = networks.TwoLayerNet(12, 20, seed=seed)
-        return training.train(net, data.teacher_student(40, 12), lr=lr).test_r2
+def test_a_change_of_the_helpers_starts_anew(computed, monkeypatch):
+    def function(x, seed):
+        return float(training.loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0])))
 
-    def imports_late(lr, seed):
+    def imports_late(x, seed):
         from helpers import training
 
-        return training.train(lr)
+        return float(training.loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0])))
 
-    before = fingerprint(function), fingerprint(imports_late)
-    monkeypatch.setattr(training, "loss", lambda prediction, y: (prediction - y).abs().mean())
-    after = fingerprint(function), fingerprint(imports_late)
-    assert before[0] != after[0] and before[1] != after[1]
+    before = computed(function), computed(imports_late)
+    assert all(run for run, _ in before) and not computed(function)[0] and not computed(imports_late)[0]
+    monkeypatch.setattr(training, "loss", lambda prediction, y: (prediction - y).abs().max())
+    assert computed(function) == computed(imports_late) == (True, 3)
 
 
-def test_objects_that_can_be_called_count_by_their_state():
-    class Scaled:
-        def __init__(self, factor):
-            self.factor = factor
+class Row(list):
+    """Has attributes beside its items, as no list of Python has."""
 
-        def __call__(self, x, seed):
-            return self.factor * x
 
-    assert fingerprint(Scaled(2)) == fingerprint(Scaled(2)) != fingerprint(Scaled(3))
-    assert fingerprint(Scaled(2).__call__) == fingerprint(Scaled(2).__call__) != fingerprint(Scaled(3).__call__)
-    assert sweeps.sweep(Scaled(2), {"x": [4]}, seeds=[0], jobs=1)["value"].tolist() == [8]
+class Slots:
+    __slots__ = ("value",)
+
+
+class Named(np.ndarray):
+    """Has attributes of which `ndarray.__reduce__` knows nothing."""
+
+
+class Secretive:
+    """A copy of it has no value."""
+
+    def __getstate__(self):
+        return {}
+
+
+class Scaled:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x, seed):
+        return self.factor * x
+
+
+def given(kind, **attributes):
+    made = kind() if kind is not Named else np.zeros(2).view(Named)
+    for name, value in attributes.items():
+        setattr(made, name, value)
+    return made
+
+
+def text_table(value):
+    table = pd.DataFrame({"name": ["a", str(value)]}, index=pd.Index(["one", "two"]))
+    return lambda x, seed: float(table.loc["two", "name"])
+
+
+def in_row(value):
+    row = given(Row, value=value)
+    return lambda x, seed: row.value
+
+
+def in_slots(value):
+    deep = {"deep": [given(Slots, value=value)]}
+    return lambda x, seed: deep["deep"][0].value
+
+
+def beside_an_array(value):
+    array = given(Named, label=value)
+    return lambda x, seed: array.label
+
+
+def not_copied(value):
+    secretive = given(Secretive, value=value)
+    return lambda x, seed: secretive.value
+
+
+def in_an_array_of_objects(value):
+    array = np.array([given(Slots, value=value), None], dtype=object)
+    return lambda x, seed: array[0].value
+
+
+def in_a_sparse_tensor(value):
+    table = torch.tensor([0.0, value]).to_sparse()
+    return lambda x, seed: float(table.to_dense().sum())
+
+
+def in_a_gradient(value):
+    weight = torch.ones(1, requires_grad=True)
+    (value * weight).sum().backward()
+    return lambda x, seed: float(weight.grad)
+
+
+def behind_a_cache(value):
+    @functools.cache
+    def inner():
+        return [value]
+
+    inner()
+    return lambda x, seed: inner()[0]
+
+
+def in_a_method_of_a_class(value):
+    class Pair(typing.NamedTuple):
+        left: float
+
+        def right(self):
+            return self.left * value
+
+    pair = Pair(1.0)
+    return lambda x, seed: pair.right()
+
+
+def in_an_enumeration(value):
+    kind = enum.Enum("kind", {"first": value})
+    return lambda x, seed: kind.first.value
+
+
+def in_a_registry_of_subclasses(value):
+    class Base(abc.ABC):  # noqa: B024
+        pass
+
+    if value == 2:
+        Base.register(int)
+    return lambda x, seed: 1.0 + isinstance(x, Base)
+
+
+def by_calling_an_object(value):
+    return Scaled(value)
+
+
+def by_calling_its_method(value):
+    return Scaled(value).__call__
+
+
+def by_a_function_bound_to_an_object(value):
+    one, two = (lambda self, x, seed: 1.0), (lambda self, x, seed: 2.0)
+    one.__name__ = two.__name__ = "__call__"
+    return types.MethodType(one if value == 1 else two, Scaled(7))
+
+
+def by_partials(value):
+    return functools.partial(functools.partial(lambda x, y, seed: y, y=0), y=value)
+
+
+CASES = [
+    text_table,
+    in_row,
+    in_slots,
+    beside_an_array,
+    not_copied,
+    in_an_array_of_objects,
+    in_a_sparse_tensor,
+    in_a_gradient,
+    behind_a_cache,
+    in_a_method_of_a_class,
+    in_an_enumeration,
+    in_a_registry_of_subclasses,
+    by_calling_an_object,
+    by_calling_its_method,
+    by_a_function_bound_to_an_object,
+    by_partials,
+]
+
+
+@pytest.mark.parametrize("made", CASES)
+def test_what_python_hides_counts(computed, made):
+    assert [computed(made(value)) for value in (1.0, 2.0, 1.0)] == [(True, 1.0), (True, 2.0), (False, 1.0)]
+
+
+def with_a_lock(value):
+    lock = threading.Lock()
+
+    def function(x, seed):
+        with lock:
+            return value
+
+    return function
+
+
+def by_the_type_of_the_argument(value):
+    @functools.singledispatch
+    def kind(x):
+        return 0.0
+
+    kind.register(int, (lambda x: 1.0) if value == 1 else (lambda x: 2.0))
+    return lambda x, seed: kind(x)
+
+
+def written_in_its_own_way(value):
+    class Own(list):
+        def __reduce__(self):
+            return Own, ()
+
+    own = Own([value])
+    return lambda x, seed: own[0]
+
+
+def other_at_every_look(value):
+    class Counting:
+        looks = 0
+
+        def __getstate__(self):
+            self.looks += 1
+            return {}
+
+    counting = Counting()
+    return lambda x, seed: value + 0 * counting.looks
+
+
+@pytest.mark.parametrize(
+    "made", [with_a_lock, by_the_type_of_the_argument, written_in_its_own_way, other_at_every_look]
+)
+def test_what_cannot_be_told_is_not_kept(tmp_path, computed, made):
+    for value in (1.0, 2.0, 2.0):
+        with pytest.warns(RuntimeWarning, match="^cache: no point is kept") as seen:
+            assert computed(made(value)) == (True, value)
+        assert len(seen) == 1
+    assert not list((tmp_path / "cache").rglob("*"))
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Writes a module of one's own, imported as `_own_module`, and forgets it in the end."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def write(text):
+        (tmp_path / "_own_module.py").write_text(text)
+        importlib.invalidate_caches()
+
+    yield write
+    sys.modules.pop("_own_module", None)
+
+
+def test_a_module_that_is_edited_but_not_imported_again(computed, module, monkeypatch):
+    """What it was is what runs here, and must not be taken for the file's later on."""
+    module("def rate():\n    return 1.0")
+    own = importlib.import_module("_own_module")
+
+    def function(x, seed):
+        return own.rate()
+
+    assert [computed(function), computed(function)] == [(True, 1.0), (False, 1.0)]
+    module("def rate():\n    return 2.0")
+    assert computed(function) == (True, 1.0)
+    own = importlib.reload(own)
+    assert [computed(function), computed(function)] == [(True, 2.0), (False, 2.0)]
+    monkeypatch.setattr(own, "rate", lambda: 3.0)
+    assert computed(function) == (True, 3.0)
+
+
+def test_a_module_that_only_the_function_imports(computed, module):
+    module("RATE = 1.0")
+
+    def function(x, seed):
+        import _own_module  # type: ignore[import-not-found]
+
+        return _own_module.RATE
+
+    with pytest.warns(RuntimeWarning, match="^cache: .*_own_module is imported only while"):
+        assert computed(function) == (True, 1.0)
+    assert [computed(function), computed(function)] == [(True, 1.0), (False, 1.0)]  # by now it is there
+    module("RATE = 2.0")
+    importlib.reload(sys.modules["_own_module"])
+    assert computed(function) == (True, 2.0)
+
+
+def test_functions_of_a_module_of_ones_own(computed, module, monkeypatch):
+    module("import functools\nPART = 1.0\ndef function(x, seed):\n    return PART")
+    own = importlib.import_module("_own_module")
+    assert [computed(own.function), computed(own.function)] == [(True, 1.0), (False, 1.0)]
+    monkeypatch.setattr(own, "PART", 2.0)
+    assert computed(own.function) == (True, 2.0)
 
 
 # ---- whole programs
@@ -384,6 +674,49 @@ def test_a_killed_program_goes_on_where_it_stopped(tmp_path):
         kill(process)
     assert process.returncode == 0, output
     assert len((tmp_path / "log").read_text().splitlines()) == calls + 16 - finished
+
+
+USES_MUCH = """
+    import dataclasses, functools, sys
+    from pathlib import Path
+    import numpy as np
+    import pandas as pd
+    import torch
+    from helpers import networks, sweeps, training
+
+    @dataclasses.dataclass
+    class Settings:
+        rate: float = 2.0
+        names: frozenset | None = None
+
+    @functools.cache
+    def size():
+        return 3
+
+    NAMES = frozenset({"some", "strings", "in", "random", "order"})
+    SETTINGS, TABLE = Settings(names=NAMES), pd.DataFrame({"a": [1.0], "b": ["text"]})
+    NET = networks.TwoLayerNet(4, 5, seed=0)
+    SPARSE, DRAWS = torch.eye(2).to_sparse(), np.random.default_rng(0)
+    sets = [{"some", "more", "strings"}, torch.ones(2)]
+
+    def function(x, seed):
+        with Path(sys.argv[1]).open("a") as log:
+            log.write("one line\\n")
+        assert training.train is not None and DRAWS is not None and sets
+        return SETTINGS.rate * size() + float(TABLE["a"][0]) + len(NET.weight) + float(SPARSE.to_dense().sum())
+
+    if __name__ == "__main__":
+        sweeps.sweep(function, {"x": [1]}, seeds=[0], jobs=1, cache=sys.argv[1] + "-cache")
+"""
+
+
+def test_another_process_finds_what_is_kept(tmp_path):
+    (tmp_path / "script.py").write_text(textwrap.dedent(USES_MUCH))
+    for seed in ("1", "2"):
+        command = [sys.executable, "-W", "error", tmp_path / "script.py", tmp_path / "log"]
+        done = subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "log").read_text() == "one line\n"
 
 
 DASK = """
