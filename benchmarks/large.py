@@ -40,7 +40,7 @@ def large_tangent_kernel(n: int = 100_000, *, steps: int = 30, seed: int = 0) ->
     count = len(times)
     top = lanczos.top_eigenvalues(counted, tolerance=1e-3, seed=seed).values[0]
     print(f"  top {top:.4f} after {len(times) - count} products, edge of the law {law.support[-1][1]:.4f}")
-    found = lanczos.alignment(counted, problem.y, probes=5, seed=seed)
+    found = lanczos.estimate_alignment(counted, problem.y, probes=5, seed=seed)
     print(f"  alignment {found.value:.6f}, standard error {found.standard_error:.1e}")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"  most memory {memory / 2**20:.1f} GB, kernel {4 * n**2 / 2**30:.1f} GB")

@@ -208,7 +208,9 @@ def _merged(locations: np.ndarray, masses: np.ndarray, apart: float) -> Iterator
             yield float(np.average(locations[group], weights=masses[group])), float(masses[group].sum())
 
 
-def alignment(operator: Operator, y: Array, *, norm: float | None = None, probes: int = 10, seed: int = 0) -> Alignment:
+def estimate_alignment(
+    operator: Operator, y: Array, *, norm: float | None = None, probes: int = 10, seed: int = 0
+) -> Alignment:
     """Kernel-target alignment ``y'K y / (|K|_F |y|^2)``, see `kernels.alignment`, from products alone.
 
     y'K y is exact. Without a `norm`, ``|K|_F^2`` is the mean of ``|K z|^2`` over random signs z. It is unbiased. For
@@ -248,7 +250,7 @@ def alignment(operator: Operator, y: Array, *, norm: float | None = None, probes
     >>> import numpy as np
     >>> from helpers import lanczos
     >>> kernel = np.diag([2.0, 1.0, 1.0, 1.0])
-    >>> round(lanczos.alignment(kernel, np.array([1.0, 0.0, 0.0, 0.0]), norm=7**0.5).value, 4)
+    >>> round(lanczos.estimate_alignment(kernel, np.array([1.0, 0.0, 0.0, 0.0]), norm=7**0.5).value, 4)
     0.7559
     """
     operator = _square(operator)

@@ -57,7 +57,7 @@ ON_THE_PROCESSOR = {  # name -> what comes back as numbers or arrays
     "description": lambda net, d: list(
         spectra.describe(*(spectra.singular_values(w) for w in (net.weight, net.weight + 1)), (50, 30)).values()
     ),
-    "baselines": lambda net, d: list(kernels.kernel_scores(net, *data.hold_out(d, 20)).values()),
+    "baselines": lambda net, d: list(kernels.kernel_scores(net, *data.split(d, 20)).values()),
 }
 
 

@@ -30,7 +30,7 @@ def test_the_trainings_cannot_be_changed_by_accident():
 
 
 def test_held_out_samples_are_no_test_samples():
-    rest, (x, y) = data.hold_out(PROBLEM, 50)
+    rest, (x, y) = data.split(PROBLEM, 50)
     assert torch.equal(torch.cat([x, rest.x_test]), PROBLEM.x_test)
     assert torch.equal(torch.cat([y, rest.y_test]), PROBLEM.y_test)
     assert torch.equal(rest.x, PROBLEM.x)
@@ -39,7 +39,7 @@ def test_held_out_samples_are_no_test_samples():
 @pytest.mark.parametrize("size, error", [(0, ValueError), (200, ValueError), (1.5, TypeError)])
 def test_a_size_that_leaves_no_test_is_refused(size, error):
     with pytest.raises(error, match=r"^size"):
-        data.hold_out(PROBLEM, size)
+        data.split(PROBLEM, size)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "softplus", "relu"])
@@ -75,7 +75,7 @@ def test_the_other_samples_are_checked_by_their_name():
 
 def test_scores_want_the_network_of_the_book():
     with pytest.raises(TypeError, match=r"^net"):
-        kernels.kernel_scores(torch.nn.Linear(3, 1), *data.hold_out(PROBLEM, 50))
+        kernels.kernel_scores(torch.nn.Linear(3, 1), *data.split(PROBLEM, 50))
 
 
 def test_r2_of_the_mean_is_zero_and_of_the_labels_one():
@@ -86,7 +86,7 @@ def test_r2_of_the_mean_is_zero_and_of_the_labels_one():
 
 
 def test_the_ridge_is_chosen_on_the_held_out_samples():
-    rest, (x, y) = data.hold_out(PROBLEM, 50)
+    rest, (x, y) = data.split(PROBLEM, 50)
     blocks = [z @ rest.x.T / 40 for z in (rest.x, x, rest.x_test)]
     ridges = (0.01, 0.5, 30.0)
     score, ridge = kernels.ridge_r2(*blocks, rest, y, ridges)
@@ -101,13 +101,13 @@ def test_the_ridge_is_chosen_on_the_held_out_samples():
 
 @pytest.mark.parametrize("ridges", [(), (0.0,), (-1.0,), (math.nan,)])
 def test_ridges_that_are_none_are_refused(ridges):
-    rest, (x, y) = data.hold_out(PROBLEM, 50)
+    rest, (x, y) = data.split(PROBLEM, 50)
     with pytest.raises(ValueError, match=r"^ridges"):
         kernels.ridge_r2(rest.x @ rest.x.T, x @ rest.x.T, rest.x_test @ rest.x.T, rest, y, ridges)
 
 
 def test_measure_collects_what_the_helpers_say(run):
-    rest, held_out = data.hold_out(PROBLEM, 50)
+    rest, held_out = data.split(PROBLEM, 50)
     row = measure.network(run, rest, held_out)
     start, end = (spectra.singular_values(net.weight) / math.sqrt(60) for net in (run.before, run.after))
     change, tail = spectra.compare(start, end), spectra.fit_power_law(end**2)

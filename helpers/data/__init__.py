@@ -1,6 +1,6 @@
 """Data sets from what is installed: a teacher and a student, images, tweets; whole image sets where asked for."""
 
-from .dataset import Dataset, hold_out, one_hot, teacher_student
+from .dataset import Dataset, one_hot, split, teacher_student
 from .images import fetch_images, from_images, mnist
 from .text import Tweets, tweets
 
@@ -9,9 +9,9 @@ __all__ = [
     "Tweets",
     "fetch_images",
     "from_images",
-    "hold_out",
     "mnist",
     "one_hot",
+    "split",
     "teacher_student",
     "tweets",
 ]

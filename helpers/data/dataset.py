@@ -197,7 +197,7 @@ def one_hot(classes: Tensor, k: int) -> Tensor:
     return torch.nn.functional.one_hot(whole, k).float() - 1 / k
 
 
-def hold_out(data: Dataset, size: int) -> tuple[Dataset, tuple[Tensor, Tensor]]:
+def split(data: Dataset, size: int) -> tuple[Dataset, tuple[Tensor, Tensor]]:
     """Take the first `size` test samples away from the test, to choose a ridge with.
 
     Parameters
@@ -224,7 +224,7 @@ def hold_out(data: Dataset, size: int) -> tuple[Dataset, tuple[Tensor, Tensor]]:
     Examples
     --------
     >>> from helpers import data
-    >>> rest, (x, y) = data.hold_out(data.teacher_student(20, 5, n_test=10), 4)
+    >>> rest, (x, y) = data.split(data.teacher_student(20, 5, n_test=10), 4)
     >>> len(rest.y_test), len(y)
     (6, 4)
     """

@@ -48,7 +48,7 @@ class Gradients:
         captured = self._capture(x, readout)
         if lost := self.layers.keys() - captured.keys():
             raise ValueError(f"net: got layer {min(lost)} not called once for some samples, expected one call for each")
-        found = [layer_rules.factors(module, *captured.pop(name)) for name, module in self.layers.items()]
+        found = [layer_rules.layer_factors(module, *captured.pop(name)) for name, module in self.layers.items()]
         if names := self._rest():
             gradients = (self._all_samples if self._vectorized else self._each_sample)(x, readout, names)
             found.append(gram.plain([g.flatten(1) for g in gradients]))
@@ -158,7 +158,7 @@ class Gradients:
             return False
         gradients = torch.cat([exact[name].flatten(1) for name in names], dim=1)
         wanted, kernel = gradients @ gradients.T, gradients.new_zeros(n, n)
-        found = layer_rules.factors(module, a, g)
+        found = layer_rules.layer_factors(module, a, g)
         gram.add_gram(kernel, found, found, memory=2**62)
         return float((kernel - wanted).abs().max()) <= self._tolerance * float(wanted.abs().max())
 

@@ -111,6 +111,6 @@ def rule(module: nn.Module) -> Rule | None:
     return _RULES.get(type(module))
 
 
-def factors(module: nn.Module, x: Tensor, g: Tensor) -> Factors:
+def layer_factors(module: nn.Module, x: Tensor, g: Tensor) -> Factors:
     """What the rule of this layer, which must have one, makes of its input and the gradients at its output."""
     return _RULES[type(module)](module, x, g)

@@ -88,7 +88,7 @@ def neural_tangent_kernel(
     True
     """
     if is_two_layer(net, forward):
-        numbers(outputs, 1)
+        chosen_outputs(outputs, 1)
         against = None if other is None else two_layer_inputs(net, other, "other")
         return two_layer_kernel(net, two_layer_inputs(net, x), against, train_readout)
     if not train_readout:
@@ -178,7 +178,7 @@ def _blocks(gradients: Gradients, n: int, outputs: int, memory: int) -> _Blocks:
     return _Blocks(at_once, samples, evaluated)
 
 
-def numbers(outputs: str | int, k: int) -> Tensor:
+def chosen_outputs(outputs: str | int, k: int) -> Tensor:
     """The numbers of the outputs whose kernels are averaged; empty for the kernel of the sum.
 
     TypeError or ValueError for something else than "trace", "sum" or the number of an output.
@@ -237,7 +237,7 @@ def empirical_kernel(
     n, m = evaluation.count(x), evaluation.count(against)
     with torch.enable_grad(), evaluation.evaluated(net):
         gradients = Gradients(net, x, forward)
-        chosen = numbers(outputs, gradients.outputs)
+        chosen = chosen_outputs(outputs, gradients.outputs)
         blocks = _blocks(gradients, n if other is None else n + m, max(1, len(chosen)), memory)
         kernel = torch.zeros(n, m, dtype=gradients.dtype, device=gradients.device)
         rows_of, columns = ([slice(i, i + blocks.samples) for i in range(0, size, blocks.samples)] for size in (n, m))

@@ -171,7 +171,7 @@ class Law:
         TypeError
             x is not numeric.
         """
-        x = numbers("x", x)
+        x = as_numbers("x", x)
         out = np.zeros(x.shape)
         for band in self.bands:
             inside = (band.lo < x) & (x < band.hi)
@@ -198,7 +198,7 @@ class Law:
         TypeError
             x is not numeric.
         """
-        x = numbers("x", x)
+        x = as_numbers("x", x)
         out = np.zeros(x.shape)
         for location, mass in self.atoms:
             out += mass * (x >= location)
@@ -248,7 +248,7 @@ class Law:
         TypeError
             `values` holds no numbers.
         """
-        values = eigenvalues("values", values)
+        values = as_eigenvalues("values", values)
         near = 1e-6 * np.abs(values).max()
         jump = np.zeros(len(values))
         for location, mass in self.atoms:
@@ -262,7 +262,7 @@ class Law:
         return float(max(np.abs(after - at).max(), np.abs(before - (at - jump)).max()))
 
 
-def numbers(name: str, value: Any) -> np.ndarray:
+def as_numbers(name: str, value: Any) -> np.ndarray:
     """`value` as a float64 array of its own shape."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
@@ -278,6 +278,6 @@ def numbers(name: str, value: Any) -> np.ndarray:
     return result
 
 
-def eigenvalues(name: str, value: Any) -> np.ndarray:
+def as_eigenvalues(name: str, value: Any) -> np.ndarray:
     """`value` as a float64 array (m,), m > 0, of finite numbers: a copy."""
     return array(name, value, None).cpu().numpy().astype(np.float64)

@@ -15,7 +15,7 @@ from .._checks import integer, real
 from ..activations import Activation, normalized
 from .finite_size import tangent_kernel_correction
 from .free_convolution import Population, spectrum
-from .law import Band, Law, MarchenkoPasturBand, eigenvalues
+from .law import Band, Law, MarchenkoPasturBand, as_eigenvalues
 from .populations import DiscretePopulation, MarchenkoPasturPopulation
 
 Eigenvalues = Law | ArrayLike | Tensor  # of a population
@@ -240,7 +240,7 @@ def _phi(activation: Activation, n: int, d: int, population: Eigenvalues | None,
         return DiscretePopulation(np.ones(1), np.ones(1), 0.0, ((1.0, 1.0),))
     if population is None:
         return MarchenkoPasturPopulation(n / d, offset, slope)
-    if not isinstance(population, Law) and (size := len(eigenvalues("population", population))) != n:
+    if not isinstance(population, Law) and (size := len(as_eigenvalues("population", population))) != n:
         raise ValueError(f"population: got {size} eigenvalues, expected n = {n} of them, zeros included")
     return _affine(population, offset, slope, gamma)
 
@@ -253,7 +253,7 @@ def _affine(population: Eigenvalues, offset: float, slope: float, gamma: float) 
         bulks = sorted([*population.support, *((location, location) for location, _ in atoms)])
         bulks = tuple((offset + slope * lo, offset + slope * hi) for lo, hi in bulks if offset > 0 or hi > 0)
     else:
-        mu = eigenvalues("population", population)
+        mu = as_eigenvalues("population", population)
         top = mu.max()
         if top <= 0 or mu.min() < -1e-6 * top:
             raise ValueError(f"population: got the eigenvalue {mu.min():.6g}, expected values >= 0, some > 0")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .. import _checks
 from ..data import Dataset
 from ..kernels.conjugate import is_two_layer, two_layer_inputs
-from ..kernels.tangent import numbers, readouts, slopes
+from ..kernels.tangent import chosen_outputs, readouts, slopes
 from ..networks import TwoLayerNet, evaluation
 from ..networks.evaluation import Forward, Inputs, rows
 from ..spectra.values import gram
@@ -171,7 +171,7 @@ def tangent_kernel_operator(
     (40,)
     """
     if is_two_layer(net, forward):
-        numbers(outputs, 1)
+        chosen_outputs(outputs, 1)
         return _two_layer_tangent(net, two_layer_inputs(net, x), train_readout, memory)
     if not train_readout:
         raise ValueError("train_readout: got False, expected True; freeze parameters with requires_grad_(False)")
@@ -179,7 +179,7 @@ def tangent_kernel_operator(
     function, n = Leaves(net, forward), evaluation.count(x)
     first = function(rows(x, slice(0, 1))).detach()
     k = first.shape[1]
-    chosen = numbers(outputs, k)
+    chosen = chosen_outputs(outputs, k)
     blocks = Blocks(n, function.bytes(x), memory, lambda some: Jacobian(function, rows(x, some)))
 
     def product(u: Tensor) -> Tensor:
