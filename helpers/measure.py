@@ -148,9 +148,9 @@ def network(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = No
     -------
     dict
         loss and test_r2 at the end; of the spectrum of W / sqrt h its top value, the number of outliers and bulk_drift
-        (`spectra.compare`); alpha and ks, the power-law fit to its squares; overlap of its top right singular vector
-        with the directions; kta, the alignment of the tangent kernel; and, with `held_out`, ck_r2 and ntk_r2 (see
-        `kernels.kernel_scores`).
+        (`spectra.compare`); alpha, misfit and dynamic_range of the power-law fit to its squares; overlap of its top
+        right singular vector with the directions; kta, the alignment of the tangent kernel; and, with `held_out`, ck_r2
+        and ntk_r2 (see `kernels.kernel_scores`).
 
     Raises
     ------
@@ -183,7 +183,8 @@ def network(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = No
         "outliers": len(change.outliers),
         "bulk_drift": change.bulk_drift,
         "alpha": tail.alpha,
-        "ks": tail.distance,
+        "misfit": tail.misfit,
+        "dynamic_range": tail.dynamic_range,
         "overlap": spectra.overlap(spectra.top_triplet(run.after.weight)[2], data.directions),
     }
     if held_out is None:

@@ -115,7 +115,9 @@ def test_measure_collects_what_the_helpers_say(run):
     assert row["top"] == pytest.approx(float(end[0]))
     assert row["bulk_drift"] == pytest.approx(change.bulk_drift)
     assert row["outliers"] == len(change.outliers)
-    assert (row["alpha"], row["ks"]) == pytest.approx((tail.alpha, tail.distance))
+    assert (row["alpha"], row["misfit"], row["dynamic_range"]) == pytest.approx(
+        (tail.alpha, tail.misfit, tail.dynamic_range)
+    )
     kernel = kernels.neural_tangent_kernel(run.after, rest.x)
     assert row["kta"] == pytest.approx(kernels.alignment(kernel, rest.y), rel=1e-5)
     assert kernels.kernel_scores(run.after, rest, held_out).items() <= row.items()

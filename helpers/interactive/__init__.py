@@ -4,10 +4,10 @@ The HTML stands on its own: no library, no request, sliders that the keyboard mo
 state and a table of all of them.
 """
 
-from .evolution import Training, evolution
 from .histograms import Frame, explorer, frame
 from .phases import Point, phase_diagram
 from .power_laws import distances, tail_explorer
+from .trainings import Training, evolution
 
 __all__ = [
     "Frame",
