@@ -31,7 +31,7 @@ def pair(sample: np.ndarray) -> tuple[Side, Side]:
         return fit.power_law.alpha, fit.xmin
 
     def ours() -> tuple[float, float]:
-        fit = spectra.fit_power_law(sample)
+        fit = spectra.fit_power_law(sample, max_alpha=3)  # the bound of the other
         return fit.alpha, fit.xmin
 
     return Timed(peer), Timed(ours)

@@ -63,9 +63,9 @@ def _tensor(name: str, value: Any) -> Tensor:
     """A tensor as it is, an array or nested lists as a CPU tensor; real numbers only."""
     if not isinstance(value, Tensor):
         try:
-            value = np.ascontiguousarray(value)
+            rows = np.ascontiguousarray(value)
             # A single entry counts as contiguous whatever its stride, and torch takes no negative one.
-            value = torch.from_numpy(value.copy() if min(value.strides, default=0) < 0 else value)
+            value = torch.from_numpy(rows.copy() if min(rows.strides, default=0) < 0 else rows)
         except (TypeError, ValueError):
             raise TypeError(f"{name}: got {type(value).__name__}, expected a tensor or an array of numbers") from None
     if value.is_complex():

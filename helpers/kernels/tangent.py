@@ -123,7 +123,7 @@ def critical_rate(kernel: Tensor) -> float:
     """
     kernel = _checks.array("kernel", kernel, None, None)
     kernel = _checks.array("kernel", kernel, len(kernel), len(kernel))
-    top = float(top_eigenvalues(kernel.cpu().numpy()).values[0])
+    top = float(top_eigenvalues(kernel.cpu().numpy()).values[0]) if kernel.any() else 0.0
     if not top > 0:
         raise ValueError(f"kernel: got the largest eigenvalue {top:.3g}, expected one above 0")
     return 2 * len(kernel) / top
