@@ -236,7 +236,7 @@ def _spelled(values: list[float]) -> str:
 
 
 def _spread(values: list[float]) -> str:
-    if len(values) == 1:
+    if len(values) == 1 or not all(map(math.isfinite, values)):
         return ""
     return f" (mean {statistics.fmean(values):.4g}, sd {np.std(values, ddof=1):.2g})"
 

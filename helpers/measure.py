@@ -39,7 +39,7 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
     Raises
     ------
     TypeError, ValueError
-        If the network has a layer of another kind, or the data do not fit it.
+        If the network has a layer of another kind or gives no tensor (n, ...), or the data do not fit it.
 
     Examples
     --------
@@ -60,7 +60,10 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
             directions = _class_directions(x[name], data.y)
             _, spectrum, right = leading(matrix, 0 if directions is None else directions.shape[1])
             values.append(spectrum / math.sqrt(len(matrix)))
-            overlaps.append(math.nan if directions is None else spectra.overlap(right, directions))
+            if directions is None or not right.size:
+                overlaps.append(math.nan)
+            else:
+                overlaps.append(spectra.overlap(right, directions))
         change = math.sqrt(float(torch.linalg.eigvalsh(smaller_gram(new - old))[-1].clamp_min(0)))
         strength = change / laws.spike_threshold(*start.shape)
         row = {"top_start": float(values[0][0]), "top": float(values[1][0]), "strength": strength}
@@ -75,6 +78,10 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
 def _entering(net: nn.Module, x: Tensor, names: list[str]) -> dict[str, Tensor]:
     """What each of these weight matrices is multiplied with, (n, columns), from one evaluation of the network."""
     modules = {name: net.get_submodule(name.removesuffix("weight").rstrip(".")) for name in names}
+    for name, module in modules.items():
+        if not isinstance(module, nn.Linear | nn.Conv2d | TwoLayerNet):
+            kind = type(module).__name__
+            raise ValueError(f"run: got layer {name!r}, a {kind}, expected linear layers and 2-d convolutions only")
     x = evaluation.inputs(net, x)
     calls = evaluation.calls_of(net, x, modules)
     if missing := [name for name in names if name not in calls]:
@@ -170,7 +177,7 @@ def network(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = No
     """
     if data.directions is None:
         raise ValueError("data: got directions None, expected data whose directions are known")
-    if not isinstance(run.after, TwoLayerNet) or not isinstance(run.before, TwoLayerNet):
+    if type(run.after) is not TwoLayerNet or type(run.before) is not TwoLayerNet:
         raise TypeError(f"run: got a run of {type(run.after).__name__}, expected one of a TwoLayerNet")
     width = math.sqrt(len(run.after.readout))
     start = spectra.singular_values(run.before.weight) / width

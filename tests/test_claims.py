@@ -30,6 +30,7 @@ def test_value_comes_back_unchanged():
         ([0.1, 0.2, 0.9], {"below": 0.5}),
         (np.array([0.1, math.nan]), {"below": 0.5}),
         ([0.1, 0.2, 0.9], {"below": 0.35, "mean": True}),
+        ([-math.inf, math.inf], {"above": 0.0}),
         ([0.1, math.nan], {"below": 0.5, "mean": True}),
     ],
 )

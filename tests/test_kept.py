@@ -198,6 +198,19 @@ def test_text_and_captions_do_not_count_but_code_does(project):
         ("from helpers import right\nright.unused.f()", ["__init__", "right", "unused", "number"]),
         ("from helpers import right as r\nprint(r)", ["__init__", "base", "right", "inner", "number"]),
         ("from helpers.right import *", ["__init__", "base", "right", "inner", "number"]),
+        (
+            "from helpers import right\nright.unused\nget_ipython().run_cell_magic('time', '', 'right.VALUE')",
+            ["__init__", "base", "right", "inner", "unused", "number"],
+        ),
+        (
+            "from helpers import right\nget_ipython().run_line_magic('pip', 'list')\nright.unused",
+            ["__init__", "right", "unused", "number"],
+        ),
+        (
+            "import helpers.right.unused\nhelpers.right.VALUE",
+            ["__init__", "base", "right", "inner", "unused", "number"],
+        ),
+        ("import helpers as h\nh.right.VALUE", ["__init__", "base", "right", "inner", "number"]),
         ("import numpy", []),
         ("this is no Python", []),
     ],

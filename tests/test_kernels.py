@@ -158,3 +158,12 @@ def test_gradient_descent_is_stable_up_to_the_critical_rate():
 def test_a_kernel_without_a_critical_rate_is_refused(kernel):
     with pytest.raises(ValueError, match=r"^kernel"):
         kernels.critical_rate(kernel)
+
+
+def test_critical_rate_of_any_size_and_precision():
+    assert kernels.critical_rate(torch.tensor([[4.0]])) == 0.5
+    kernel = torch.diag(torch.linspace(1, 5, 100))
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        assert kernels.critical_rate(kernel.to(dtype)) == pytest.approx(40)
+    with pytest.raises(ValueError, match=r"^kernel.*not symmetric"):
+        kernels.critical_rate(torch.ones(30, 30).triu())

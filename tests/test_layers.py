@@ -179,3 +179,21 @@ def test_a_layer_whose_bulk_has_left_is_all_outliers():
     assert row["outliers"] == 30 and math.isnan(row["bulk_drift"])
     assert math.isnan(row["overlap_start"]) and math.isnan(row["overlap"])  # every class looks the same
     assert row["top"] == pytest.approx(1e6 * row["top_start"], rel=1e-6)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_a_layer_that_has_died_or_has_few_directions_is_measured(run, rank):
+    run, problem = run
+    after = networks.mlp(40, 3, width=30, depth=2)
+    with torch.no_grad():
+        weight = after.hidden2.weight
+        weight.copy_(weight[:, :rank] @ weight[:rank] if rank else torch.zeros_like(weight))
+    row = measure.layers(training.Run(run.before, after, run.history), problem).loc["hidden2.weight"]
+    assert math.isnan(row["overlap"]) if rank == 0 else row["top"] > 0
+
+
+def test_layers_of_another_kind_are_refused_by_their_name(run):
+    net = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 3))
+    x, y = torch.ones(6, 2, dtype=torch.long), data.one_hot(torch.arange(6) % 3, 3)
+    with pytest.raises(ValueError, match=r"^run: got layer '0.weight', a Embedding"):
+        measure.layers(training.Run(net, net, None), data.Dataset(x, y, x, y, None, "words"))

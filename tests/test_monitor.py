@@ -274,6 +274,18 @@ def test_weights_that_are_not_finite_end_no_training():
     assert watch.verdicts["4.weight"] == "invariant bulk"
 
 
+def test_records_of_an_older_version_keep_their_numbers(tmp_path):
+    monitor.SpectralMonitor(mlp(), path=tmp_path)
+    lines = tmp_path / "records.jsonl"
+    older = {"mean_drift": "moved", "edge_before": "edge", "dynamic_range": "reach"}
+    text = lines.read_text()
+    for new, old in older.items():
+        text = text.replace(f'"{new}"', f'"{old}"')
+    lines.write_text(text)
+    frame = monitor.SpectralMonitor(mlp(), path=tmp_path).frame
+    assert not frame[list(older)].dropna(how="all").empty
+
+
 def test_a_killed_run_keeps_its_record_and_a_resumed_one_appends(tmp_path):
     script = (
         "import os, signal, torch\n"

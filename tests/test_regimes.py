@@ -150,3 +150,54 @@ def test_measure_wants_known_directions_and_the_networks_of_the_book(run):
         measure.network(run, replace(PROBLEM, directions=None))
     with pytest.raises(TypeError, match=r"^run"):
         measure.network(training.Run(run.before, torch.nn.Linear(3, 1), run.history), PROBLEM)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4])
+def test_the_first_layers_part_is_not_lost_beside_the_readouts(scale):
+    net, x = networks.TwoLayerNet(40, 60, output_scale=scale), PROBLEM.x[:20]
+    alone = kernels.neural_tangent_kernel(net, x, train_readout=False)
+    torch.testing.assert_close(kernels.neural_tangent_kernel(net, x, x, train_readout=False), alone, rtol=1e-4, atol=0)
+
+
+class Mixing(torch.nn.Module):
+    """Every output depends on the mean over the samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(40, 3)
+
+    def forward(self, x):
+        z = self.layer(x)
+        return z + z.mean(0)
+
+
+def test_one_sample_against_others_shows_a_mixing_too():
+    with pytest.raises(ValueError, match=r"^net"):
+        kernels.neural_tangent_kernel(Mixing(), PROBLEM.x[:1], PROBLEM.x[:5])
+    net = networks.mlp(40, 2, width=10)
+    whole = kernels.neural_tangent_kernel(net, PROBLEM.x[:5])
+    torch.testing.assert_close(kernels.neural_tangent_kernel(net, PROBLEM.x[:1], PROBLEM.x[:5]), whole[:1])
+
+
+def test_other_samples_of_another_form_are_refused():
+    for net in (networks.mlp(40, 1), networks.TwoLayerNet(40, 5)):
+        for kernel in (kernels.conjugate_kernel, kernels.neural_tangent_kernel):
+            with pytest.raises(ValueError, match=r"^other: got s"):
+                kernel(net, PROBLEM.x[:4], torch.ones(4, 7))
+
+
+class Squared(networks.TwoLayerNet):
+    def forward(self, x):
+        return super().forward(x) ** 2
+
+
+def test_a_subclass_is_no_closed_form():
+    """Its features are those of the class where it does not compute others; its tangent kernel is that of autograd."""
+    net, x = Squared(40, 10), PROBLEM.x[:6]
+    plain = networks.TwoLayerNet(40, 10)
+    slopes = 2 * plain(x).detach()
+    torch.testing.assert_close(
+        kernels.neural_tangent_kernel(net, x), kernels.neural_tangent_kernel(plain, x) * torch.outer(slopes, slopes)
+    )
+    with pytest.raises(TypeError, match=r"^net"):
+        kernels.kernel_scores(net, *data.split(PROBLEM, 50))

@@ -125,3 +125,8 @@ def test_stable_rank_counts_equal_directions():
     for bad in ([], [0.0, 0.0], [1.0, math.nan]):
         with pytest.raises(ValueError, match=r"^values"):
             spectra.stable_rank(bad)
+
+
+def test_stable_rank_does_not_depend_on_the_scale():
+    for scale in (1e-170, 1.0, 1e170):
+        assert spectra.stable_rank(np.array([2.0, 1.0]) * scale) == pytest.approx(1.25)

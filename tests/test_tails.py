@@ -111,6 +111,9 @@ def test_hill_is_the_exponent_of_the_upper_part():
     for part in (1.0, 0.5, 0.1):
         assert hill(values, part=part) == pytest.approx(2.4, abs=4 * 1.4 / math.sqrt(4000 * part))
     assert hill(np.r_[values, 0.0]) == pytest.approx(hill(values), rel=1e-9)
+    ranks = np.arange(1.0, 101)
+    top = np.sort(ranks)[-90:]
+    assert hill(ranks, part=0.9) == pytest.approx(1 + 90 / np.log(top / top[0]).sum())
     for part in (0.0, 1.5):
         with pytest.raises(ValueError, match=r"^part"):
             hill(values, part=part)

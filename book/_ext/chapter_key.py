@@ -118,7 +118,10 @@ def used(code: str, package: str) -> frozenset[str]:
     names: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            for alias in node.names:
+                names |= set(packages(alias.name))
+                if alias.asname or alias.name == PACKAGE:
+                    bound.setdefault(alias.asname or PACKAGE, set()).add(alias.name)
         elif isinstance(node, ast.ImportFrom):
             for alias, target in bindings(node, package):
                 bound.setdefault(alias, set()).add(target)
@@ -130,9 +133,26 @@ def used(code: str, package: str) -> frozenset[str]:
             asked.add(id(node.value))
     uses += [(node.id, "") for node in nodes if isinstance(node, ast.Name) and id(node) not in asked]
     names |= {target + attribute for name, attribute in uses for target in bound.get(name, ())}
-    for unused in bound.keys() - {name for name, _ in uses}:
+    hidden = any(is_magic(node) for node in nodes)  # what stands in a magic is not read: it may use all
+    for unused in bound.keys() - (set() if hidden else {name for name, _ in uses}):
         names |= bound[unused]
     return frozenset(name for name in names if name.split(".")[0] == PACKAGE)
+
+
+def packages(name: str) -> Iterator[str]:
+    """a.b.c -> a.b.c, a.b: an import makes them all known; what lists nothing, as `helpers` itself, is harmless."""
+    while "." in name:
+        yield name
+        name = name.rpartition(".")[0]
+    yield name
+
+
+def is_magic(node: ast.AST) -> bool:
+    """A call of IPython's own commands, but for %pip."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    magic = node.func.attr in ("run_cell_magic", "run_line_magic")
+    return magic and not (node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value == "pip")
 
 
 def bindings(node: ast.ImportFrom, package: str) -> Iterator[tuple[str, str]]:
@@ -149,6 +169,8 @@ def listing(source: str, package: str) -> dict[str, str] | None:
     for node in ast.parse(source).body:
         if is_listing(node):
             found |= dict(bindings(node, package) if isinstance(node, ast.ImportFrom) else [])
+            if isinstance(node, ast.ImportFrom) and any(alias.asname for alias in node.names):
+                return None  # under another name: then the list itself says what a name is
         elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
             return None
     return None if "*" in found else found

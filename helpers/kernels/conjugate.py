@@ -14,8 +14,14 @@ from ..spectra.values import gram
 
 
 def is_two_layer(net: nn.Module, forward: Forward | None) -> TypeGuard[TwoLayerNet]:
-    """Whether the closed forms hold: a subclass may compute something else."""
+    """Whether the closed form of the tangent kernel holds: a subclass may have other parameters."""
     return type(net) is TwoLayerNet and forward is None
+
+
+def has_features(net: nn.Module, forward: Forward | None) -> TypeGuard[TwoLayerNet]:
+    """Whether `net.features` are what the readout is applied to."""
+    ours = isinstance(net, TwoLayerNet) and forward is None
+    return ours and all(getattr(type(net), k) is getattr(TwoLayerNet, k) for k in ("forward", "features"))
 
 
 def two_layer_inputs(net: TwoLayerNet, x: Tensor | Mapping[str, Tensor], name: str = "x") -> Tensor:
@@ -72,15 +78,15 @@ def conjugate_kernel(
     torch.Size([10, 40])
     """
 
-    def features(x: Tensor | Mapping[str, Tensor], name: str) -> Tensor:
-        if is_two_layer(net, forward) and layer is None:
-            return net.features(two_layer_inputs(net, x, name))
-        samples = evaluation.inputs(evaluation.network(net), x, name)
-        return evaluation.layer_inputs(net, samples, layer, forward=forward)
-
-    f = features(x, "x")
-    product = gram(f.T) if other is None else f @ features(other, "other").T
-    return product.div_(f.shape[1])
+    if has_features(net, forward) and layer is None:
+        given = [two_layer_inputs(net, x)] + ([] if other is None else [two_layer_inputs(net, other, "other")])
+        features = [net.features(some) for some in given]
+    else:
+        samples = evaluation.inputs(evaluation.network(net), x)
+        given = [samples] + ([] if other is None else [evaluation.inputs_like(net, other, samples)])
+        features = [evaluation.layer_inputs(net, some, layer, forward=forward) for some in given]
+    product = gram(features[0].T) if other is None else features[0] @ features[1].T
+    return product.div_(features[0].shape[1])
 
 
 _HERMITE_TERMS = 64

@@ -10,7 +10,7 @@ from .. import _checks
 from ..data import Dataset
 from ..networks import TwoLayerNet
 from ..training import r2
-from .tangent import both_kernels
+from .tangent import both_layers
 
 # Ridges among which the held-out samples choose, in units of a kernel whose diagonal is about 1.
 RIDGES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
@@ -207,12 +207,13 @@ def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tenso
     >>> sorted(kernels.kernel_scores(networks.TwoLayerNet(20, 30), problem, held_out))
     ['ck_r2', 'kta', 'ntk_r2']
     """
-    if not isinstance(net, TwoLayerNet):
+    if type(net) is not TwoLayerNet:
         raise TypeError(f"net: got {type(net).__name__}, expected a TwoLayerNet")
     sizes = [len(data.y), len(held_out[1]), len(data.y_test)]
     x = torch.cat([data.x, held_out[0], data.x_test])
     z = net.preactivations(x)
-    both = both_kernels(net, x, z, data.x, z[: sizes[0]])
+    conjugate, first = both_layers(net, x, z, data.x, z[: sizes[0]])
+    both = conjugate, first.add_(conjugate)
     conjugate, tangent = (
         ridge_r2(train, held, test, data, held_out[1])[0] for train, held, test in (k.split(sizes) for k in both)
     )

@@ -1,7 +1,8 @@
 """The tangent kernel: by four products for two layers, exact for any network, in blocks that fit a limit of memory."""
 
+import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from .. import _checks
 from ..lanczos import top_eigenvalues
 from ..networks import TwoLayerNet, evaluation
 from ..networks.evaluation import Forward, Inputs, rows
-from ..spectra.values import gram
+from ..spectra.values import eigenvalues, gram, symmetric
 from .conjugate import is_two_layer, two_layer_inputs
 from .gradients import Gradients
 from .gram import Factors, add_gram
@@ -112,7 +113,7 @@ def critical_rate(kernel: Tensor) -> float:
     Raises
     ------
     ValueError
-        If the kernel is not square, not finite, or has no positive eigenvalue.
+        If the kernel is not symmetric, not finite, or has no positive eigenvalue.
 
     Examples
     --------
@@ -121,9 +122,12 @@ def critical_rate(kernel: Tensor) -> float:
     >>> kernels.critical_rate(torch.diag(torch.tensor([4.0, 1.0, 0.5])))
     1.5
     """
-    kernel = _checks.array("kernel", kernel, None, None)
-    kernel = _checks.array("kernel", kernel, len(kernel), len(kernel))
-    top = float(top_eigenvalues(kernel.cpu().numpy()).values[0]) if kernel.any() else 0.0
+    kernel = symmetric("kernel", kernel)
+    if len(kernel) < _FEW or not kernel.any():
+        top = float(eigenvalues(kernel)[0])
+    else:
+        single = kernel if kernel.dtype in (torch.float32, torch.float64) else kernel.float()
+        top = float(top_eigenvalues(single.cpu().numpy()).values[0])
     if not top > 0:
         raise ValueError(f"kernel: got the largest eigenvalue {top:.3g}, expected one above 0")
     return 2 * len(kernel) / top
@@ -135,17 +139,20 @@ def two_layer_kernel(net: TwoLayerNet, x: Tensor, other: Tensor | None, train_re
     h, d = net.weight.shape
     z = net.preactivations(x)
     if other is not None:
-        conjugate, tangent = both_kernels(net, x, z, other, net.preactivations(other))
-        return tangent if train_readout else tangent.sub_(conjugate)
+        conjugate, first = both_layers(net, x, z, other, net.preactivations(other))
+        return first.add_(conjugate) if train_readout else first
     kernel = gram(slopes(net, z).T).mul_(gram(x.T)).mul_(1 / (h * d))
     return kernel.add_(gram(net.activation(z).T), alpha=1 / h) if train_readout else kernel
 
 
-def both_kernels(net: TwoLayerNet, a: Tensor, z: Tensor, b: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-    """Conjugate and tangent kernel, (m, n) each, of inputs a (m, d) against b (n, d) with preactivations z and w."""
+def both_layers(net: TwoLayerNet, a: Tensor, z: Tensor, b: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """The two terms of the tangent kernel, (m, n) each: of the readout, the conjugate kernel, and of the first layer.
+
+    Of inputs a (m, d) against b (n, d) with preactivations z and w.
+    """
     h, d = net.weight.shape
     conjugate = (net.activation(z) @ net.activation(w).T).div_(h)
-    return conjugate, (slopes(net, z) @ slopes(net, w).T).mul_(a @ b.T).div_(h * d).add_(conjugate)
+    return conjugate, (slopes(net, z) @ slopes(net, w).T).mul_(a @ b.T).div_(h * d)
 
 
 def slopes(net: TwoLayerNet, z: Tensor) -> Tensor:
@@ -222,6 +229,21 @@ def _add(kernel: Tensor, left: list[Factors], right: list[Factors], memory: int)
         add_gram(kernel, a, b, memory)
 
 
+def _add_strip(
+    kernel: Tensor,
+    left: list[Factors],
+    columns: list[slice],
+    gather: Callable[[slice], list[Factors]],
+    diagonal: slice | None,
+    memory: int,
+) -> None:
+    """Add some rows: their columns one after the other, then those of the rows themselves. Two strips are held."""
+    for column in columns:
+        _add(kernel[:, column], left, gather(column), memory)
+    if diagonal is not None:
+        _add(kernel[:, diagonal], left, left, memory)
+
+
 def empirical_kernel(
     net: nn.Module,
     x: Tensor | Mapping[str, Tensor],
@@ -233,10 +255,10 @@ def empirical_kernel(
     """What `neural_tangent_kernel` says, for any network."""
     memory = _checks.integer("memory", memory)
     x = evaluation.inputs(evaluation.network(net), x)
-    against = x if other is None else evaluation.inputs(net, other, "other")
+    against = x if other is None else evaluation.inputs_like(net, other, x)
     n, m = evaluation.count(x), evaluation.count(against)
     with torch.enable_grad(), evaluation.evaluated(net):
-        gradients = Gradients(net, x, forward)
+        gradients = Gradients(net, x if n > 1 else against, forward)  # one sample alone would not show a mixing
         chosen = chosen_outputs(outputs, gradients.outputs)
         blocks = _blocks(gradients, n if other is None else n + m, max(1, len(chosen)), memory)
         kernel = torch.zeros(n, m, dtype=gradients.dtype, device=gradients.device)
@@ -248,11 +270,10 @@ def empirical_kernel(
                 return _gather(gradients, rows(samples, strip), readout, blocks.evaluated)
 
             for k, strip in enumerate(rows_of):
-                left = gather(x, strip)
-                for column in columns[:k] if other is None else columns:
-                    _add(kernel[strip, column], left, gather(against, column), memory // 4)
-                if other is None:
-                    _add(kernel[strip, strip], left, left, memory // 4)
+                before, diagonal = (columns[:k], strip) if other is None else (columns, None)
+                _add_strip(
+                    kernel[strip], gather(x, strip), before, functools.partial(gather, against), diagonal, memory // 4
+                )
     return _mirrored(kernel) if other is None else kernel
 
 

@@ -21,6 +21,9 @@ from . import trajectory
 from .record import Folder, with_nan, without_nan
 from .trajectory import Row, Trajectory, table
 
+# Columns that had another name when a record was made.
+_OLDER = {"moved": "mean_drift", "edge": "edge_before", "reach": "dynamic_range"}
+
 _EVERY, _OVERHEAD = 100, 0.03  # where `every` is None
 
 
@@ -275,7 +278,7 @@ class SpectralMonitor:
             raise ValueError(f"path: got {str(folder.path)!r} with records of another model, expected this one's")
         self._start = kept
         for line in lines:
-            rows = [with_nan(row) for row in line["rows"]]
+            rows = [{_OLDER.get(k, k): v for k, v in with_nan(row).items()} for row in line["rows"]]
             sizes = {row["name"]: row["size"] for row in rows}
             values = {k: np.full(sizes[k], math.nan) if v is None else np.array(v) for k, v in line["values"].items()}
             self._trajectory.add(line["step"], rows, values)

@@ -39,6 +39,16 @@ def inputs(net: nn.Module, x: Tensor | Mapping[str, Tensor], argument: str = "x"
     return tensors
 
 
+def inputs_like(net: nn.Module, other: Tensor | Mapping[str, Tensor], x: Inputs) -> Inputs:
+    """Further samples of the form of x; ValueError where they have another one."""
+    given = inputs(net, other, "other")
+    forms = [{k: tuple(t.shape[1:]) for k, t in (s if isinstance(s, dict) else {"": s}).items()} for s in (given, x)]
+    if forms[0] != forms[1]:
+        got, wanted = (form.get("", form) for form in forms)
+        raise ValueError(f"other: got samples {got}, expected {wanted} as in x")
+    return given
+
+
 def rows(x: Inputs, index: slice | None) -> Inputs:
     """Some of the samples; with None, a first axis is added."""
     return {name: t[index] for name, t in x.items()} if isinstance(x, dict) else x[index]
@@ -237,7 +247,7 @@ def calls_of(
 
 def flat_input(calls: list[Any], n: int) -> Tensor:
     """What enters at the last call, (n, width)."""
-    return _of_samples(calls[-1], n).flatten(1)
+    return _of_samples(calls[-1], n).reshape(n, -1)
 
 
 def mean_input(module: nn.Module, calls: list[Any], n: int) -> Tensor:

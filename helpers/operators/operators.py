@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .. import _checks
 from ..data import Dataset
-from ..kernels.conjugate import is_two_layer, two_layer_inputs
+from ..kernels.conjugate import has_features, is_two_layer, two_layer_inputs
 from ..kernels.tangent import chosen_outputs, readouts, slopes
 from ..networks import TwoLayerNet, evaluation
 from ..networks.evaluation import Forward, Inputs, rows
@@ -27,7 +27,7 @@ def _features(
     net: nn.Module, x: Tensor | Mapping[str, Tensor], layer: str | None, forward: Forward | None, memory: int
 ) -> tuple[int, Blocks]:
     """The number of samples, and blocks of the features that `kernels.conjugate_kernel` speaks of."""
-    if is_two_layer(net, forward) and layer is None:
+    if has_features(net, forward) and layer is None:
         given = two_layer_inputs(net, x)
         n = len(given)
 

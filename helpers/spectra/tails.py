@@ -217,7 +217,7 @@ def hill(values: Array, *, part: float = 0.5) -> float:
     if not 0 < _checks.real("part", part, positive=True) <= 1:
         raise ValueError(f"part: got {part}, expected a number above 0, at most 1")
     data = _positive(values)
-    tail = data[int(len(data) * (1 - part)) :]
+    tail = data[-max(2, round(part * len(data))) :]
     logs = np.log(tail / tail[0])
     if not logs.sum() > 0:
         raise ValueError("values: got equal values in this part, expected some that differ")
@@ -239,7 +239,7 @@ def hill_curve(values: Array, most: int = 500) -> tuple[np.ndarray, np.ndarray]:
     k : array
         2, 3, ..., at most one less than the number of values.
     alpha : array
-        1 + k / sum log(x_i / x_(k+1)) over the k largest.
+        1 + k / sum log(x_i / x_(k+1)) over the k largest; infinite where these are equal.
 
     Raises
     ------
@@ -260,7 +260,8 @@ def hill_curve(values: Array, most: int = 500) -> tuple[np.ndarray, np.ndarray]:
     """
     logs = np.log(_positive(values)[::-1])[: _checks.integer("most", most, least=2) + 1]
     k = np.arange(2, len(logs))
-    return k, 1 + k / (np.cumsum(logs)[1:-1] - k * logs[2:])
+    with np.errstate(divide="ignore"):
+        return k, 1 + k / (np.cumsum(logs)[1:-1] - k * logs[2:])
 
 
 def _positive(values: Array) -> np.ndarray:

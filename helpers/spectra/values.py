@@ -120,10 +120,11 @@ def stable_rank(values: Array) -> float:
     >>> spectra.stable_rank([2.0, 2.0, 0.0])
     2.0
     """
-    squares = _checks.array("values", values, None).double().square()
-    if not float(squares.max()) > 0:
+    values = _checks.array("values", values, None).double().abs()
+    top = values.max()
+    if not float(top) > 0:
         raise ValueError("values: got zeros only, expected some above 0")
-    return float(squares.sum() / squares.max())
+    return float((values / top).square().sum())
 
 
 def eigenvalues(kernel: Array) -> Tensor:
@@ -150,11 +151,16 @@ def eigenvalues(kernel: Array) -> Tensor:
     >>> spectra.eigenvalues([[0.0, 1.0], [1.0, 0.0]])
     tensor([ 1., -1.], dtype=torch.float64)
     """
-    kernel = _checks.array("kernel", kernel, None, None)
-    kernel = _checks.array("kernel", kernel, len(kernel), len(kernel)).double()
-    if float((kernel - kernel.T).abs().max()) > 1e-4 * float(kernel.abs().max()):
-        raise ValueError("kernel: got a matrix that is not symmetric, expected kernel = kernel'")
-    return torch.linalg.eigvalsh(kernel).flip(0)
+    return torch.linalg.eigvalsh(symmetric("kernel", kernel).double()).flip(0)
+
+
+def symmetric(name: str, matrix: Array) -> Tensor:
+    """A square matrix that is symmetric to 1e-4 of its largest entry; ValueError for any other."""
+    matrix = _checks.array(name, matrix, None, None)
+    matrix = _checks.array(name, matrix, len(matrix), len(matrix))
+    if float((matrix - matrix.T).abs().max()) > 1e-4 * float(matrix.abs().max()):
+        raise ValueError(f"{name}: got a matrix that is not symmetric, expected {name} = {name}'")
+    return matrix
 
 
 def leading(matrix: Tensor, k: int) -> Leading:

@@ -102,7 +102,7 @@ def _change(old: np.ndarray, new: np.ndarray) -> dict[str, float]:
 
 
 def _marchenko_pastur(new: np.ndarray, shape: tuple[int, int]) -> dict[str, float]:
-    if not new[len(new) // 2] > 0:
+    if not new[len(new) // 2] > 1e-7 * new[0]:  # what is smaller is rounding
         return {}
     fit = fit_marchenko_pastur(new, shape)
     return {
