@@ -4,7 +4,7 @@ import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -39,13 +39,17 @@ class Claim:
         Whether the bounds are for the mean of the values, not for each of them.
     quote : str or None
         The key under which the text quotes the mean.
+    control : dict of lists of float
+        What was observed where the claim must not hold, by name.
+    no_control : str or None
+        Why there is no control.
 
     Examples
     --------
     >>> from helpers import claims
-    >>> claim = claims.Claim("overlap", [0.81, 0.84], above=0.65, below=None, source="paper, claim 3")
-    >>> claim.passed, claim.required, round(claim.margin, 2)
-    (True, 'above 0.65', 0.25)
+    >>> claim = claims.Claim("overlap", [0.81, 0.84], 0.65, None, "paper, claim 3", control={"shuffled": [0.05]})
+    >>> claim.passed, claim.required, round(claim.margin, 2), claim.controls
+    (True, 'above 0.65', 0.25, 'shuffled: 0.05')
     """
 
     name: str
@@ -55,6 +59,8 @@ class Claim:
     source: str
     mean: bool = False
     quote: str | None = None
+    control: dict[str, list[float]] = field(default_factory=dict)
+    no_control: str | None = None
 
     @property
     def number(self) -> int | None:
@@ -69,8 +75,13 @@ class Claim:
 
     @property
     def passed(self) -> bool:
-        """Whether every value, or the mean, lies strictly between the bounds."""
-        return self._least_room > 0
+        """Whether every value, or the mean, lies strictly between the bounds, and no control does."""
+        return self._least_room > 0 and not self.idle_controls
+
+    @property
+    def idle_controls(self) -> list[str]:
+        """Names of the controls with a value, or a mean, between the bounds."""
+        return [name for name, values in self.control.items() if max(map(self._room, self._judged(values))) > 0]
 
     @property
     def margin(self) -> float:
@@ -101,8 +112,18 @@ class Claim:
         return f"{len(self.values)} values from {least:.4g} to {most:.4g}{_spread(self.values)}"
 
     @property
+    def controls(self) -> str:
+        """Each control with its values, or why there is none; empty where nothing is said."""
+        parts = [f"{name}: {_spelled(values)}" for name, values in self.control.items()]
+        return "; ".join(parts) or (self.no_control and f"none: {self.no_control}") or ""
+
+    @property
     def _least_room(self) -> float:
-        return min(map(self._room, [statistics.fmean(self.values)] if self.mean else self.values))
+        return min(map(self._room, self._judged(self.values)))
+
+    def _judged(self, values: list[float]) -> list[float]:
+        """What the bounds are for: the mean, or every value."""
+        return [statistics.fmean(values)] if self.mean else values
 
     def _room(self, value: float) -> float:
         """How far the value may move until it meets a bound; nothing finite is far enough for NaN."""
@@ -121,6 +142,8 @@ def check(
     below: float | None = None,
     mean: bool = False,
     quote: str | None = None,
+    control: Mapping[str, float | Sequence[float]] | None = None,
+    no_control: str | None = None,
     source: str,
 ) -> Value:
     """Check that every observed value lies strictly between `above` and `below`, and record it.
@@ -137,6 +160,12 @@ def check(
         Whether the claim is about the mean over the seeds, and not about each of them.
     quote : str, optional
         A key: the text can then quote the mean, see `quote`. What is quoted is what is checked.
+    control : mapping of str to float or sequence of float, optional
+        The same quantity where the claim must not hold, by name, as ``{"shuffled labels": [0.05, 0.01]}``. Every single
+        value, or the mean where the claim is about it, must miss a bound. A claim that its control meets as well says
+        nothing.
+    no_control : str, optional
+        Why no control is meaningful, in a few words.
     source : str
         Where the claim comes from, e.g. "paper, claim 1" or an equation of the book.
 
@@ -148,18 +177,23 @@ def check(
     Raises
     ------
     ClaimFailed
-        If a value misses a bound or is not finite.
+        If a value misses a bound or is not finite, or a control meets the bounds.
+    TypeError
+        If the control is no mapping.
     ValueError
-        If there is no bound, bounds that nothing can meet, no value, one value for a mean, or an empty name, source or
-        key.
+        If there is no bound, bounds that nothing can meet, no value, one value for a mean, an empty name, source, key
+        or reason, a control without values or with NaN, or a control beside a reason why there is none.
 
     Examples
     --------
     >>> from helpers import claims
-    >>> claims.check("overlap with the teacher", [0.81, 0.84, 0.79], above=0.65, source="paper, claim 3")
+    >>> blind = {"shuffled labels": [0.05, 0.01, 0.03]}
+    >>> claims.check("overlap with the teacher", [0.81, 0.84, 0.79], above=0.65, control=blind, source="measured")
     [0.81, 0.84, 0.79]
     """
-    for argument, text in (("name", name), ("source", source), ("quote", "none" if quote is None else quote)):
+    texts = {"name": name, "source": source}
+    texts |= {k: text for k, text in (("quote", quote), ("no_control", no_control)) if text is not None}
+    for argument, text in texts.items():
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{argument}: got {text!r}, expected a few words")
     if above is None and below is None:
@@ -170,10 +204,16 @@ def check(
     values = _numbers(value)
     if mean and len(values) == 1:
         raise ValueError("value: got one number, expected several whose mean is checked")
-    claim = Claim(name, values, above, below, source, mean, quote)
+    controls = _controls(control)
+    if controls and no_control is not None:
+        raise ValueError("control, no_control: got both, expected one of them")
+    claim = Claim(name, values, above, below, source, mean, quote, controls, no_control)
     _show(claim)
     if not claim.passed:
-        raise ClaimFailed(f"{name}: observed {_spelled(values)}, expected {claim.required} ({source})")
+        problem = f"{name}: observed {_spelled(values)}, expected {claim.required}"
+        if idle := claim.idle_controls:
+            problem += f"; control {idle[0]!r} meets the bounds too: {_spelled(controls[idle[0]])}"
+        raise ClaimFailed(f"{problem} ({source})")
     return value
 
 
@@ -231,6 +271,24 @@ def _numbers(value: Any) -> list[float]:
     return values
 
 
+def _controls(control: Mapping[str, Any] | None) -> dict[str, list[float]]:
+    """The controls as lists; one that was not measured is no control."""
+    if control is None:
+        return {}
+    if not isinstance(control, Mapping):
+        raise TypeError(f"control: got {type(control).__name__}, expected a mapping of names to values")
+    if not control:
+        raise ValueError("control: got an empty mapping, expected at least one control")
+    found = {}
+    for name, value in control.items():
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"control: got the name {name!r}, expected a few words")
+        found[name] = [float(v) for v in (value if hasattr(value, "__len__") else [value])]
+        if not found[name] or any(map(math.isnan, found[name])):
+            raise ValueError(f"control: got {found[name]} for {name!r}, expected numbers")
+    return found
+
+
 def _spelled(values: list[float]) -> str:
     return ", ".join(f"{v:.4g}" for v in values)
 
@@ -244,8 +302,13 @@ def _spread(values: list[float]) -> str:
 def _show(claim: Claim) -> None:
     """In a notebook, show the claim and leave its record in the cell's output."""
     text = f"{'✓' if claim.passed else '✗'} **{claim.name}**: {_spelled(claim.values)}{_spread(claim.values)}"
-    text += f"; required {claim.required} ({claim.source})"
-    _display({"text/plain": text.replace("**", ""), "text/markdown": text, MIME: asdict(claim)})
+    text += f"; required {claim.required}"
+    text += f"; control {claim.controls}" * bool(claim.control) + f" ({claim.source})"
+    record = asdict(claim)
+    for name in ("control", "no_control"):
+        if not record[name]:
+            del record[name]
+    _display({"text/plain": text.replace("**", ""), "text/markdown": text, MIME: record})
     if claim.quote is not None:
         _keep(claim.quote, claim.values)
 

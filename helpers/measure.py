@@ -156,8 +156,10 @@ def network(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = No
     dict
         loss and test_r2 at the end; of the spectrum of W / sqrt h its top value, the number of outliers and bulk_drift
         (`spectra.compare`); alpha, misfit and dynamic_range of the power-law fit to its squares; overlap of its top
-        right singular vector with the directions; kta, the alignment of the tangent kernel; and, with `held_out`, ck_r2
-        and ntk_r2 (see `kernels.kernel_scores`).
+        right singular vector with the directions; kta and kta_test, the alignment of the tangent kernel with the labels
+        that were trained on and with those of unseen samples; kernel_change and kernel_change_op, see
+        `kernels.distance`, of the tangent kernel from its start; and, with `held_out`, ck_r2 and ntk_r2 (see
+        `kernels.kernel_scores`).
 
     Raises
     ------
@@ -194,6 +196,10 @@ def network(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = No
         "dynamic_range": tail.dynamic_range,
         "overlap": spectra.overlap(spectra.top_triplet(run.after.weight)[2], data.directions),
     }
-    if held_out is None:
-        return row | {"kta": kernels.alignment(kernels.neural_tangent_kernel(run.after, data.x), data.y)}
-    return row | kernels.kernel_scores(run.after, data, held_out)
+    tangent = kernels.neural_tangent_kernel(run.after, data.x)
+    moved = kernels.distance(tangent, kernels.neural_tangent_kernel(run.before, data.x))
+    row |= dict(zip(("kernel_change", "kernel_change_op"), moved, strict=True))
+    if held_out is not None:
+        return row | kernels.kernel_scores(run.after, data, held_out)
+    unseen = kernels.neural_tangent_kernel(run.after, data.x_test)
+    return row | {"kta": kernels.alignment(tangent, data.y), "kta_test": kernels.alignment(unseen, data.y_test)}

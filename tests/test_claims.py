@@ -39,6 +39,42 @@ def test_a_missed_bound_raises(value, bounds):
         claims.check("spike", value, source="claim 3", **bounds)
 
 
+def test_a_claim_that_its_control_meets_as_well_raises():
+    bounds = {"above": 0.65, "source": "paper, claim 3"}
+    assert claims.check("overlap", [0.8, 0.9], control={"shuffled labels": [0.1, 0.2], "start": 0.0}, **bounds)
+    with pytest.raises(
+        claims.ClaimFailed, match=r"overlap.*control 'shuffled labels' meets the bounds too: 0\.1, 0\.7"
+    ):
+        claims.check("overlap", [0.8, 0.9], control={"start": 0.1, "shuffled labels": [0.1, 0.7]}, **bounds)
+    with pytest.raises(claims.ClaimFailed, match=r"^overlap: observed 0\.8, 0\.5, expected above 0\.65 "):
+        claims.check("overlap", [0.8, 0.5], control={"start": 0.1}, **bounds)
+
+
+def test_where_a_claim_is_about_the_mean_so_is_its_control():
+    bounds = {"above": 0.0, "mean": True, "source": "measured"}
+    claims.check("gain", [0.2, -0.1], control={"start": [0.1, -0.3]}, **bounds)
+    with pytest.raises(claims.ClaimFailed, match="start"):
+        claims.check("gain", [0.2, -0.1], control={"start": [0.3, -0.1]}, **bounds)
+    claims.check("loss", [0.2, 0.1], below=1.0, control={"diverged": math.inf}, source="measured")
+
+
+@pytest.mark.parametrize(
+    "kwargs, error",
+    [
+        ({"control": {}}, ValueError),
+        ({"control": {" ": 2.0}}, ValueError),
+        ({"control": {"start": []}}, ValueError),
+        ({"control": {"start": [2.0, math.nan]}}, ValueError),
+        ({"control": [2.0]}, TypeError),
+        ({"control": {"start": 2.0}, "no_control": "none"}, ValueError),
+        ({"no_control": " "}, ValueError),
+    ],
+)
+def test_a_control_that_was_not_measured_is_refused(kwargs, error):
+    with pytest.raises(error, match="control"):
+        claims.check("n", 0.5, below=1.0, source="s", **kwargs)
+
+
 @pytest.mark.parametrize(
     "name, kwargs",
     [
@@ -69,6 +105,21 @@ def test_a_notebook_keeps_the_record():
         "source": "paper, claim 1", "quote": None,
     }  # fmt: skip
     assert "0.002, 0.003 (mean 0.0025, sd 0.00071)" in bundle["text/plain"] and "below 0.01" in bundle["text/plain"]
+
+
+def test_a_record_holds_the_control_or_why_there_is_none():
+    InteractiveShell.instance()
+    try:
+        with capture_output() as captured:
+            claims.check("drift", [0.2], below=1, control={"Adam": np.array([2.0, 3.0])}, source="measured")
+            claims.check("drift", 0.2, below=1, no_control="a theorem", source="measured")
+    finally:
+        InteractiveShell.clear_instance()
+    controlled, alone = claims.claims_in([{"data": o.data} for o in captured.outputs])
+    assert controlled.control == {"Adam": [2.0, 3.0]} and controlled.passed and not controlled.idle_controls
+    assert controlled.controls == "Adam: 2, 3" and "control Adam: 2, 3" in captured.outputs[0].data["text/markdown"]
+    assert (alone.control, alone.controls) == ({}, "none: a theorem")
+    assert claims.Claim("drift", [0.2], None, 1, "measured").controls == ""
 
 
 def test_what_is_quoted_is_what_is_checked():

@@ -89,12 +89,20 @@ def test_a_claim_gathers_its_checks_from_all_pages():
     text = claims_table.account(of_three)
     assert text == "**Holds.** Tested in {doc}`/book/a`, {doc}`/book/b` by 2 checks, all passed."
     assert "1 did not pass" in claims_table.account({"a": [BAD]})
-    assert claims_table.summary_row(3, of_three)[1:] == ("holds", "2", "90%")
+    assert claims_table.summary_row(3, of_three)[1:] == ("holds", "2", "0", "90%")
 
 
 def test_a_bar_in_a_name_does_not_end_its_cell():
     text = claims_table.tables({"book/a": [claim([0.1], below=1.0, name="|ΔW|")]})
-    assert r"| \|ΔW\| | paper, claim 3 | below 1 | 0.1 | 90% | yes |" in text
+    assert r"| \|ΔW\| | paper, claim 3 | below 1 | 0.1 | – | 90% | yes |" in text
+
+
+def test_the_page_shows_the_control_or_why_there_is_none():
+    controlled = Claim("overlap", [0.8], 0.6, None, "paper, claim 3", control={"shuffled labels": [0.05, 0.01]})
+    alone = Claim("norm", [0.8], 0.6, None, "paper, claim 1", no_control="an identity")
+    assert claims_table.row(controlled)[4] == "shuffled labels: 0.05, 0.01"
+    assert claims_table.row(alone)[4] == "none: an identity"
+    assert claims_table.summary_row(3, {"a": [controlled, alone]})[2:4] == ("2", "1")
 
 
 def test_cost_is_rounded():
@@ -116,7 +124,7 @@ PARAMETERS = """n, d = 20, 10
 seeds = [0, 1, 2]
 step_seeds = [0, 1, 2, 3, 4]  # a longer list
 reseeds = [1]"""
-CHECKS = """claims.check("too large", [float(s) for s in seeds], below=5, source="paper, claim 1")
+CHECKS = """claims.check("too large", [float(s) for s in seeds], below=5, control={"a tenth": 0.7}, source="paper, claim 1")
 claims.check("fifth", step_seeds[-1], above=10, source="measured")"""
 
 
@@ -137,10 +145,10 @@ def test_a_rerun_records_failures_and_goes_on(tmp_path):
     nbformat.write(chapter(CHECKS, "1 / 0", CHECKS.splitlines()[1]), path)
     rows = list(rerun_claims.report("small", rerun_claims.rerun(path, [7, 8, 9])))
     assert [row[1:] for row in rows] == [
-        ("too large", "below 5", "7, 8, 9 (mean 8, sd 1)", "NO"),
-        ("fifth", "above 10", "11", "yes"),
-        ("a cell raised", "no error", "ZeroDivisionError: division by zero", "NO"),
-        ("fifth", "above 10", "11", "yes"),
+        ("too large", "below 5", "7, 8, 9 (mean 8, sd 1)", "a tenth: 0.7", "NO"),
+        ("fifth", "above 10", "11", "", "yes"),
+        ("a cell raised", "no error", "ZeroDivisionError: division by zero", "", "NO"),
+        ("fifth", "above 10", "11", "", "yes"),
     ]
 
 

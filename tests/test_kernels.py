@@ -167,3 +167,22 @@ def test_critical_rate_of_any_size_and_precision():
         assert kernels.critical_rate(kernel.to(dtype)) == pytest.approx(40)
     with pytest.raises(ValueError, match=r"^kernel.*not symmetric"):
         kernels.critical_rate(torch.ones(30, 30).triu())
+
+
+@pytest.mark.parametrize("n", [5, 60])  # both ways to the operator norm
+@pytest.mark.parametrize("sign", [1, -1])
+def test_distance_of_kernels_is_that_of_numpy(n, sign):
+    rng = np.random.default_rng(n)
+    start, move = (a @ a.T for a in rng.standard_normal((2, n, n)))
+    frobenius, operator = kernels.distance(start + sign * move, start)
+    assert frobenius == pytest.approx(np.linalg.norm(move) / np.linalg.norm(start))
+    assert operator == pytest.approx(np.linalg.norm(move, 2) / np.linalg.norm(start, 2), rel=1e-3)
+    assert kernels.distance(start, start) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "name, kernel, start", [("kernel", np.eye(3), np.eye(2)), ("start", np.eye(2), np.zeros((2, 2)))]
+)
+def test_distance_refuses(name, kernel, start):
+    with pytest.raises(ValueError, match=f"^{name}"):
+        kernels.distance(kernel, start)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from helpers import laws, networks, spectra
+from helpers import kernels, laws, networks, spectra
 from helpers.networks import TwoLayerNet
 
 
@@ -131,3 +131,13 @@ def test_readout_power_is_that_of_the_law():
     assert net.readout_power == pytest.approx(
         float(net.readout.detach().double() @ net.readout.detach().double()) / 4000
     )
+
+
+def test_an_antisymmetric_network_says_nothing_and_has_the_same_kernels():
+    net, x = TwoLayerNet(7, 9, "softplus", output_scale=0.5, seed=3).double(), torch.randn(6, 7, dtype=torch.float64)
+    twice = net.antisymmetric()
+    assert float(twice(x).detach().abs().max()) < 1e-14 < 0.01 < float(net(x).detach().abs().max())
+    torch.testing.assert_close(kernels.neural_tangent_kernel(twice, x), kernels.neural_tangent_kernel(net, x))
+    torch.testing.assert_close(kernels.conjugate_kernel(twice, x), kernels.conjugate_kernel(net, x))
+    torch.testing.assert_close(spectra.weight_spectrum(twice), spectra.weight_spectrum(net))
+    assert net.weight.shape == (9, 7) and twice.output_scale == 0.5

@@ -120,6 +120,10 @@ def test_measure_collects_what_the_helpers_say(run):
     )
     kernel = kernels.neural_tangent_kernel(run.after, rest.x)
     assert row["kta"] == pytest.approx(kernels.alignment(kernel, rest.y), rel=1e-5)
+    unseen = kernels.neural_tangent_kernel(run.after, rest.x_test)
+    assert row["kta_test"] == pytest.approx(kernels.alignment(unseen, rest.y_test), rel=1e-5)
+    moved = kernels.distance(kernel, kernels.neural_tangent_kernel(run.before, rest.x))
+    assert (row["kernel_change"], row["kernel_change_op"]) == pytest.approx(moved, rel=1e-5)
     assert kernels.kernel_scores(run.after, rest, held_out).items() <= row.items()
     alone = measure.network(run, rest)
     assert alone.keys() == row.keys() - {"ck_r2", "ntk_r2"}

@@ -1,9 +1,12 @@
 """Training against hand-written steps and plain torch loops; stops, histories, refusals."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from helpers import data, networks, training
 from helpers.training import loop
@@ -262,3 +265,33 @@ def test_batch_norm_is_trained_on_batches_and_looked_at_with_its_averages():
     with torch.no_grad():
         prediction = run.after.eval()(problem.x_test)
     assert run.history["test_loss"].iloc[-1] == pytest.approx(float(training.loss(prediction, problem.y_test)))
+
+
+def test_centered_training_is_training_on_labels_plus_the_initial_output():
+    problem, net = data.teacher_student(60, 20, n_test=40), networks.TwoLayerNet(20, 30)
+    options = dict(lr=5.0, epochs=12, batch_size=20, evaluations=4)
+    run = training.train(net, problem, centered=True, **options)
+    with torch.no_grad():
+        shifted = replace(problem, y=problem.y + net(problem.x), y_test=problem.y_test + net(problem.x_test))
+    other = training.train(net, shifted, **options)
+    assert run.centered and not other.centered
+    torch.testing.assert_close(run.after.weight, other.after.weight)
+    np.testing.assert_allclose(run.history[["loss", "test_loss"]], other.history[["loss", "test_loss"]], rtol=1e-5)
+    # At the start the prediction is zero, so R2 is that of the mean of the labels, or a little less.
+    assert -0.1 < run.history["test_r2"].iloc[0] <= 0
+    assert run.test_r2 == pytest.approx(training.r2(run.predict(problem.x_test), problem.y_test), abs=1e-5)
+    torch.testing.assert_close(other.predict(problem.x), other.after(problem.x).detach())
+
+
+def test_centered_training_counts_classes_without_the_initial_output():
+    rng = torch.Generator().manual_seed(0)
+    x, classes = torch.randn(80, 6, generator=rng), torch.arange(80) % 2
+    x[:, 0] += 6 * (classes - 0.5)
+    y = data.one_hot(classes, 2)
+    problem = data.Dataset(x[:40], y[:40], x[40:], y[40:], None, "two heaps")
+    net = nn.Linear(6, 2)
+    with torch.no_grad():
+        net.bias[:] = torch.tensor([50.0, -50.0])  # on its own it names class 0 for every sample
+    assert training.train(net, problem, lr=0.02, epochs=30).test_accuracy < 0.7
+    run = training.train(net, problem, lr=0.02, epochs=30, centered=True)
+    assert run.test_accuracy > 0.9 and run.loss < 0.2

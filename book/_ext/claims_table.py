@@ -16,7 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 from helpers.claims import Claim, claims_in
 
 PAPER = range(1, 9)
-COLUMNS = ("Check", "Source", "Required", "Observed", "Margin", "Passed")
+COLUMNS = ("Check", "Source", "Required", "Observed", "Control", "Margin", "Passed")
 Found = dict[str, list[Claim]]  # by page
 
 
@@ -35,7 +35,9 @@ class ClaimsSummary(ClaimsDirective):
     def run(self):
         found = self.found()
         rows = [summary_row(number, of_claim(found, number)) for number in PAPER]
-        return self.parse_text_to_nodes(table(("Claim", "Verdict", "Checks", "Smallest margin"), rows, "summary"))
+        return self.parse_text_to_nodes(
+            table(("Claim", "Verdict", "Checks", "With a control", "Smallest margin"), rows, "summary")
+        )
 
 
 class ClaimsTable(ClaimsDirective):
@@ -92,7 +94,8 @@ def count(claims: list[Claim]) -> str:
 def summary_row(number: int, found: Found) -> tuple[str, ...]:
     claims = list(itertools.chain.from_iterable(found.values()))
     smallest = percent(min(claim.margin for claim in claims)) if claims else "–"
-    return f"{{ref}}`claim-{number}`", verdict(claims), str(len(claims)), smallest
+    controlled = sum(bool(claim.control) for claim in claims)
+    return f"{{ref}}`claim-{number}`", verdict(claims), str(len(claims)), str(controlled), smallest
 
 
 def tables(found: Found) -> str:
@@ -103,7 +106,8 @@ def tables(found: Found) -> str:
 
 def row(claim: Claim) -> tuple[str, ...]:
     passed = "yes" if claim.passed else "NO"
-    return claim.name, claim.source, claim.required, claim.observed, percent(claim.margin), passed
+    control = claim.controls or "–"
+    return claim.name, claim.source, claim.required, claim.observed, control, percent(claim.margin), passed
 
 
 def percent(margin: float) -> str:

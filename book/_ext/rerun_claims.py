@@ -32,7 +32,7 @@ def _record(name, value, *, _check=_claims.check, **bounds):
 
 _claims.check = _record
 """
-Row = tuple[str, str, str, str, str]
+Row = tuple[str, str, str, str, str, str]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{name}: {sum(row[-1] == 'yes' for row in found)} of {len(found)} passed", flush=True)
             rows += found
     print()
-    print_table([("chapter", "claim", "required", "observed", "passed"), *rows])
+    print_table([("chapter", "claim", "required", "observed", "control", "passed"), *rows])
     failed = sum(row[-1] != "yes" for row in rows)
     print(f"\n{len(rows) - failed} of {len(rows)} claims passed with the seeds {', '.join(map(str, seeds))}.")
     return min(failed, 1)
@@ -126,9 +126,9 @@ def report(chapter: str, notebook: nbformat.NotebookNode) -> Iterator[Row]:
     """A row for each claim, and for each cell that raised."""
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         for claim in claims_in([output]):
-            yield chapter, claim.name, claim.required, claim.observed, verdict(claim)
+            yield chapter, claim.name, claim.required, claim.observed, claim.controls, verdict(claim)
         if output.output_type == "error":
-            yield chapter, "a cell raised", "no error", f"{output.ename}: {output.evalue}"[:160], "NO"
+            yield chapter, "a cell raised", "no error", f"{output.ename}: {output.evalue}"[:160], "", "NO"
 
 
 def verdict(claim: Claim) -> str:

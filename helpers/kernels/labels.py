@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 from .. import _checks
 from ..data import Dataset
 from ..networks import TwoLayerNet
+from ..spectra.values import SMALLEST
 from ..training import r2
 from .tangent import both_layers
 
@@ -60,6 +62,50 @@ def alignment(kernel: Tensor, y: Tensor, *, centered: bool = False) -> float:
     if scale == 0:
         raise ValueError("kernel, y: got zeros only, expected a kernel and labels that are not all zero")
     return float((y * (k @ y)).sum()) / scale
+
+
+def distance(kernel: Tensor, start: Tensor) -> tuple[float, float]:
+    """How far a kernel is from another: |K - K0| / |K0| in Frobenius and in operator norm.
+
+    Parameters
+    ----------
+    kernel : tensor or array (n, n)
+        K, symmetric, for instance after training.
+    start : tensor or array (n, n)
+        K0, symmetric.
+
+    Returns
+    -------
+    frobenius, operator : float
+        Both relative to the same norm of K0; the operator norm is the largest absolute eigenvalue.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, an entry is not finite, or K0 is zero.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers import kernels
+    >>> kernels.distance(torch.diag(torch.tensor([2.0, 1.0])), torch.eye(2))[1]
+    1.0
+    """
+    start = _checks.array("start", start, None, np.shape(start)[-1] if np.ndim(start) == 2 else None).double()
+    change = _checks.array("kernel", kernel, *start.shape).to(start) - start
+    frobenius = float(start.norm())
+    if frobenius == 0:
+        raise ValueError("start: got zeros only, expected a kernel")
+    return float(change.norm()) / frobenius, _largest(change) / _largest(start)
+
+
+def _largest(matrix: Tensor) -> float:
+    """The largest absolute eigenvalue of a symmetric matrix."""
+    if len(matrix) <= SMALLEST or not matrix.any():
+        return float(torch.linalg.eigvalsh(matrix).abs().max())
+    start = np.random.default_rng(0).standard_normal(len(matrix))
+    values = eigsh(matrix.cpu().numpy(), k=1, which="LM", v0=start, tol=1e-4, return_eigenvectors=False)
+    return float(abs(values[0]))
 
 
 def kernel_ridge(k_train: Tensor, k_test: Tensor, y: Tensor, ridge: float) -> Tensor:
@@ -193,7 +239,9 @@ def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tenso
     Returns
     -------
     dict
-        ck_r2 and ntk_r2, the test R2 by `ridge_r2`; kta, the alignment of the tangent kernel with the training labels.
+        ck_r2 and ntk_r2, the test R2 by `ridge_r2`; kta and kta_test, the alignment of the tangent kernel with the
+        labels of the training and of the test samples. Of these two, only the second is about what was learned: the
+        first rises as well where labels are memorized.
 
     Raises
     ------
@@ -205,7 +253,7 @@ def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tenso
     >>> from helpers import data, kernels, networks
     >>> problem, held_out = data.split(data.teacher_student(60, 20), 100)
     >>> sorted(kernels.kernel_scores(networks.TwoLayerNet(20, 30), problem, held_out))
-    ['ck_r2', 'kta', 'ntk_r2']
+    ['ck_r2', 'kta', 'kta_test', 'ntk_r2']
     """
     if type(net) is not TwoLayerNet:
         raise TypeError(f"net: got {type(net).__name__}, expected a TwoLayerNet")
@@ -217,4 +265,10 @@ def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tenso
     conjugate, tangent = (
         ridge_r2(train, held, test, data, held_out[1])[0] for train, held, test in (k.split(sizes) for k in both)
     )
-    return {"ck_r2": conjugate, "ntk_r2": tangent, "kta": alignment(both[1][: sizes[0]], data.y)}
+    test = both_layers(net, data.x_test, z[-sizes[2] :], data.x_test, z[-sizes[2] :])
+    return {
+        "ck_r2": conjugate,
+        "ntk_r2": tangent,
+        "kta": alignment(both[1][: sizes[0]], data.y),
+        "kta_test": alignment(test[1].add_(test[0]), data.y_test),
+    }

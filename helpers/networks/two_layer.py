@@ -1,7 +1,9 @@
 """The network of the theory: one hidden layer in the linear-width regime."""
 
+import copy
 import math
 
+import torch
 from torch import Tensor, nn
 
 from .. import _checks, _random
@@ -62,6 +64,35 @@ class TwoLayerNet(nn.Module):
     def readout_power(self) -> float:
         """|v|^2 / h, which the limit law of the tangent kernel needs; about output_scale^2 at the start."""
         return float(self.readout.detach().square().mean())
+
+    def antisymmetric(self) -> "TwoLayerNet":
+        """Twice as wide: every unit once more, with the opposite readout.
+
+        The output is zero for every input, and both kernels and the singular values of weight / sqrt h are those of
+        this network.
+
+        Returns
+        -------
+        TwoLayerNet
+            A new network; this one is left as it is.
+
+        References
+        ----------
+        Chizat, Oyallon and Bach (2019); Zhang, Xu, Luo and Ma (2020), "antisymmetrical initialization".
+
+        Examples
+        --------
+        >>> import torch
+        >>> from helpers import networks
+        >>> net = networks.TwoLayerNet(d=5, h=8).antisymmetric()
+        >>> net.weight.shape, round(float(net(torch.ones(3, 5)).detach().abs().max()), 4)
+        (torch.Size([16, 5]), 0.0)
+        """
+        twice = copy.deepcopy(self)
+        with torch.no_grad():
+            twice.weight = nn.Parameter(torch.cat([self.weight, self.weight]))
+            twice.readout = nn.Parameter(torch.cat([self.readout, -self.readout]))
+        return twice
 
     def preactivations(self, x: Tensor) -> Tensor:
         """weight x / sqrt d for every row of x.

@@ -109,8 +109,17 @@ def r2(prediction: Tensor, y: Tensor) -> float:
 class Recorder:
     """Collects the rows of the history and refuses a loss that is not finite."""
 
-    def __init__(self, net: nn.Module, data: Dataset, per_epoch: int, on_evaluation: Callable | None) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        data: Dataset,
+        per_epoch: int,
+        on_evaluation: Callable | None = None,
+        start: Tensor | None = None,
+    ) -> None:
+        """`start`: outputs for the test inputs that are taken off before they are compared."""
         self.net, self.data, self.per_epoch, self.on_evaluation = net, data, per_epoch, on_evaluation
+        self.start = start
         self.rows: list[dict[str, float]] = []
         self.last_loss = math.inf
 
@@ -137,7 +146,7 @@ class Recorder:
         net, data = self.net, self.data
         value = self.training_loss(step) if value is None else self.see(step, value)
         with evaluated(net):
-            prediction = net(data.x_test)
+            prediction = net(data.x_test) if self.start is None else net(data.x_test) - self.start
         test = float(loss(prediction, data.y_test))
         spread = float(data.y_test.var(0, correction=0).sum())
         r2 = 1 - 2 * test / spread if spread > 0 else math.nan

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from .. import _checks, _random
 from ..data import Dataset
+from ..networks.evaluation import evaluated
 from .history import Recorder, loss
 
 
@@ -29,6 +30,8 @@ class Run:
     history : pandas.DataFrame
         One row per evaluation: step, epoch, loss, test_loss (both ``|f - y|^2 / (2n)``), test_r2. With labels (n, k)
         for k classes also test_accuracy.
+    centered : bool
+        Whether the output at the start is taken off: then f - f0 was trained, and the history is about it.
 
     Examples
     --------
@@ -42,6 +45,32 @@ class Run:
     before: nn.Module
     after: nn.Module
     history: pd.DataFrame
+    centered: bool = False
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        """The outputs of the trained network, without those of the start if the run is centered.
+
+        Parameters
+        ----------
+        x : Tensor, (n, d)
+            Inputs.
+
+        Returns
+        -------
+        Tensor, (n,) or (n, k)
+            In evaluation mode.
+
+        Examples
+        --------
+        >>> from helpers import data, networks, training
+        >>> samples = data.teacher_student(50, 10, n_test=20)
+        >>> run = training.train(networks.TwoLayerNet(10, 20), samples, epochs=4, centered=True)
+        >>> run.predict(samples.x_test).shape
+        torch.Size([20])
+        """
+        with evaluated(self.after), evaluated(self.before):
+            return self.after(x) - self.before(x) if self.centered else self.after(x)
 
     @property
     def loss(self) -> float:
@@ -102,6 +131,12 @@ def _batches(data: Dataset, size: int, seed: int) -> Iterator[tuple[Tensor, Tens
             yield data.x[part], data.y[part]
 
 
+@torch.no_grad()
+def _outputs(net: nn.Module, x: Tensor) -> Tensor:
+    with evaluated(net):
+        return net(x)
+
+
 def _trainable(net: nn.Module, train_readout: bool) -> list[nn.Parameter]:
     """The parameters to train; the readout is frozen where it is not among them."""
     named = dict(net.named_parameters())
@@ -154,6 +189,7 @@ def train(
     batch_size: int | None = None,
     epochs: int = 100,
     train_readout: bool = True,
+    centered: bool = False,
     until_loss: float | None = None,
     evaluations: int | Iterable[int] = 20,
     seed: int = 0,
@@ -182,6 +218,10 @@ def train(
         Passes over the data.
     train_readout : bool, default True
         False trains everything but the parameter called `readout`.
+    centered : bool, default False
+        True trains f - f0, without the output f0 that the network has at the start, and reports its loss and test R2.
+        What the network says before it has seen a label is an error of order one that lazy training keeps. The
+        networks of the run are those of f; `Run.predict` is f - f0.
     until_loss : float, optional
         Stop as soon as the training loss is at or below it. Full batch looks at every step, at no cost. Mini-batches
         look at the full training loss after every epoch.
@@ -204,7 +244,7 @@ def train(
     Returns
     -------
     Run
-        before, after, history, test_r2.
+        before, after, history, test_r2, centered.
 
     Raises
     ------
@@ -239,6 +279,9 @@ def train(
     home = example.device
     where = home if device is None else _place(device)
     before, after, data = copy.deepcopy(net), copy.deepcopy(net).to(where), data.to(where)
+    start = _outputs(after, data.x_test) if centered else None
+    if centered:
+        data = replace(data, y=data.y + _outputs(after, data.x))  # f - (y + f0) is (f - f0) - y
     trained = _trainable(after, train_readout)
     engine = _optimizer(optimizer, lr, trained, options)
 
@@ -246,7 +289,7 @@ def train(
     steps, batches = epochs * per_epoch, _batches(data, size, seed)
     times = _evaluation_times(evaluations, steps)
     look = on_evaluation if on_evaluation is None or where == home else _at_home(on_evaluation, home)
-    recorder = Recorder(after, data, per_epoch, look)
+    recorder = Recorder(after, data, per_epoch, look, start)
     for step in tqdm(range(steps), disable=not progress, leave=False, desc="steps"):
         x, y = next(batches)
         objective = loss(after(x), y)
@@ -265,4 +308,4 @@ def train(
         engine.step()
     if times and (not recorder.rows or recorder.rows[-1]["step"] != steps):
         recorder.record(steps)
-    return Run(before, after.to(home), recorder.frame)
+    return Run(before, after.to(home), recorder.frame, centered)
