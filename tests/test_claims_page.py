@@ -124,7 +124,8 @@ PARAMETERS = """n, d = 20, 10
 seeds = [0, 1, 2]
 step_seeds = [0, 1, 2, 3, 4]  # a longer list
 reseeds = [1]"""
-CHECKS = """claims.check("too large", [float(s) for s in seeds], below=5, control={"a tenth": 0.7}, source="paper, claim 1")
+CHECKS = """numbers = [float(s) for s in seeds]
+claims.check("too large", numbers, below=5, control={"tenfold": 70}, source="paper, claim 1")
 claims.check("fifth", step_seeds[-1], above=10, source="measured")"""
 
 
@@ -145,7 +146,7 @@ def test_a_rerun_records_failures_and_goes_on(tmp_path):
     nbformat.write(chapter(CHECKS, "1 / 0", CHECKS.splitlines()[1]), path)
     rows = list(rerun_claims.report("small", rerun_claims.rerun(path, [7, 8, 9])))
     assert [row[1:] for row in rows] == [
-        ("too large", "below 5", "7, 8, 9 (mean 8, sd 1)", "a tenth: 0.7", "NO"),
+        ("too large", "below 5", "7, 8, 9 (mean 8, sd 1)", "tenfold: 70", "NO"),
         ("fifth", "above 10", "11", "", "yes"),
         ("a cell raised", "no error", "ZeroDivisionError: division by zero", "", "NO"),
         ("fifth", "above 10", "11", "", "yes"),
