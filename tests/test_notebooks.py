@@ -11,6 +11,8 @@ import pytest
 from notebook_cache import cached_outputs, execution_record, is_cached, open_cache
 from project import ROOT, chapters, notebooks
 
+from helpers.claims import claims_in
+
 # What a page can show, and the values that are kept for the text.
 SHOWN = re.compile(r"text/(plain|html|markdown|latex)|image/(png|svg\+xml)|application/papermill.record/.*")
 # What belongs to one machine or moment: a folder, an address in memory, a kernel's number, a time, a bar of progress.
@@ -61,6 +63,12 @@ def test_page_shows_no_raw_values(outputs, page):
     """The value of a cell's last line, shown as Python prints it, belongs in no page: end the line with `;`."""
     for output in outputs:
         assert output.output_type != "execute_result" or "text/html" in output.data, output.data
+
+
+@pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
+def test_a_claim_of_the_paper_has_a_control_or_says_why_there_is_none(outputs, page):
+    bare = [claim.name for claim in claims_in(outputs) if claim.number and not claim.controls]
+    assert not bare, f"control=, no_control=: got neither for {bare}"
 
 
 def written(output) -> str:
