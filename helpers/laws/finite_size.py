@@ -33,7 +33,7 @@ class Correction:
 def tangent_kernel_correction(activation: Activation, n: int, d: int, h: int, readout_power: float) -> Correction:
     """Correction of the NTK's limit law for X (n x d) and W (h x d) i.i.d. N(0, 1), v i.i.d. N(0, r).
 
-    Moments are over xi ~ N(0, 1), R = s'(xi) - b: p = E R^2, c1 = E xi R, c2 = E (xi^2 - 1) R / sqrt 2, and
+    Moments are over xi ~ N(0, 1), R = s'(xi) - b: p = E R^2, r1 = E xi R, r2 = E (xi^2 - 1) R / sqrt 2, and
     g(t) = E R(sqrt(t) xi)^2, the power of a sample of squared norm t d.
 
     Raises ValueError if b = 0: without a linear part there is no range of X X' to speak of.
@@ -47,15 +47,15 @@ def tangent_kernel_correction(activation: Activation, n: int, d: int, h: int, re
     power = np.asarray(activation.derivative(xi) - b)
     xi, weight = xi.numpy(), weight.numpy()
     p, fourth = float(weight @ power**2), float(weight @ power**4)
-    c1, c2 = float(weight @ (xi * power)), float(weight @ ((xi**2 - 1) * power)) / math.sqrt(2)
+    r1, r2 = float(weight @ (xi * power)), float(weight @ ((xi**2 - 1) * power)) / math.sqrt(2)
     slope = float(weight @ ((xi**2 - 1) * power**2)) / 2  # g'(1)
     curvature = float(weight @ ((xi**4 - 6 * xi**2 + 3) * power**2)) / 4  # g''(1)
 
     diagonal = 2 / d * (p + slope) ** 2 + 3 / h * (fourth - p**2)
-    off_diagonal = 3 * n * p**2 / (d * h) + 2 * n * c1**4 / d**2
+    off_diagonal = 3 * n * p**2 / (d * h) + 2 * n * r1**4 / d**2
 
     norms = (2 * slope + curvature) / d  # E t g(t) - g(1), t = |x_i|^2/d of variance 2/d
-    hermite = -(c1**2 + 3 * c2**2) / d  # the off-diagonal's mean is c1^2/d (11' - I) + 3 c2^2/d (X X'/d - I)
-    leverage = -4 / d * (0.5 + c2 / (math.sqrt(2) * b)) * (p + slope)  # a long row has more power, and less null space
+    hermite = -(r1**2 + 3 * r2**2) / d  # the off-diagonal's mean is r1^2/d (11' - I) + 3 r2^2/d (X X'/d - I)
+    leverage = -4 / d * (0.5 + r2 / (math.sqrt(2) * b)) * (p + slope)  # a long row has more power, and less null space
     turning = -3 * p / h  # T = r b^2 [(I + E/rb) (X X'/d) (I + E/rb) - X X'/d] - E (X X'/d) E / r: the last term
     return Correction(r**2 * (diagonal + off_diagonal), r * (norms + hermite + leverage + turning))
