@@ -45,7 +45,10 @@ class Gradients:
         self._function = Function.widest(net, forward, rows(x, slice(2)), [evaluation.precision(net)])
         self.layers = {k: m for k, m in self._function.flat.named_modules() if layer_rules.rule(m)}
         self._vectorized = True
-        self._try_out(net, x, forward, memory)
+        try:
+            self._try_out(net, x, forward, memory)
+        except RuntimeError as error:
+            raise ValueError(f"net: got one that autograd cannot differentiate, expected another: {error}") from error
 
     def factors(self, x: Inputs, readout: Tensor) -> list[Factors]:
         """The gradients for samples x and readout (c, k): one item for each layer, one for the rest."""
@@ -140,13 +143,8 @@ class Gradients:
         n, self.outputs = y.shape
         self.dtype, self.device = y.dtype, y.device
         readout = torch.linspace(1, 2, self.outputs).to(y)[None]
-        passing = graph
-        try:
-            captured, _ = self._capture(self._function, two, readout)
-            passing += sum(g.nbytes for _, g in captured.values())
-        except RuntimeError as error:
-            raise ValueError(f"net: got one that autograd cannot differentiate, expected another: {error}") from error
-
+        captured, _ = self._capture(self._function, two, readout)
+        passing = graph + sum(g.nbytes for _, g in captured.values())
         # In double precision a sample takes twice as much, once more for its gradients.
         most = min(max(_FEWEST, evaluation.count(x) // _PART), _MOST, max(2, memory // (16 * (1 + passing // n))))
         tried = rows(x, evaluation.telling(x, most))

@@ -157,8 +157,9 @@ class Flat(nn.Module):
 class Function:
     """x -> outputs (n, k) of a network as a function of its trained parameters.
 
-    Parameters are copied once and buffers for every call, since some networks write to them when they are called. A
-    complex parameter (...) stands as its real and imaginary parts, (..., 2).
+    Parameters are copied once, and buffers for every call, since some networks write to them when they are called;
+    where one writes to its parameters, these are copied for every call, too. A complex parameter (...) stands as its
+    real and imaginary parts, (..., 2).
 
     Attributes
     ----------
@@ -178,6 +179,7 @@ class Function:
         self._complex = [name for name, p in parameters.items() if p.is_complex()]
         with torch.inference_mode(False), torch.no_grad():
             self.fixed = {name: self._copied(p) for name, p in parameters.items()}
+        self._writes = False
         trained = [name for name, p in parameters.items() if p.requires_grad]
         self.trained = {name: self.fixed[name].detach().requires_grad_() for name in trained}
         if not self.trained:
@@ -186,13 +188,22 @@ class Function:
     def __call__(self, x: Inputs, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
         """The outputs with these parameters in place of the leaves; those that are not named are fixed."""
         tensors = self.fixed | dict(self.trained if parameters is None else parameters)
+        if self._writes:
+            tensors = {name: tensor.clone() for name, tensor in tensors.items()}
         tensors |= {name: torch.view_as_complex(tensors[name]) for name in self._complex}
         for name, buffer in self.flat.named_buffers():
             copied = self._copied(buffer)
             tensors[name] = torch.view_as_complex(copied) if buffer.is_complex() else copied
         if self._dtype is not None:
             x = {k: self._cast(t) for k, t in x.items()} if isinstance(x, dict) else self._cast(x)
-        return functional_call(self.flat, tensors, (x,))
+        before = [tensor._version for tensor in self.fixed.values()]
+        y = functional_call(self.flat, tensors, (x,))
+        if before == [tensor._version for tensor in self.fixed.values()]:
+            return y
+        self._writes = True  # from now on to copies, so that no call sees what another has written
+        for name, parameter in self.flat.named_parameters():
+            self.fixed[name].data.copy_(self._copied(parameter))
+        return self(x, parameters)
 
     def _copied(self, tensor: Tensor) -> Tensor:
         tensor = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()

@@ -36,7 +36,12 @@ def operator(size: int, like: Tensor, product: Callable[[Tensor], Tensor]) -> Li
 
     @torch.inference_mode(False)
     def matvec(vector: np.ndarray) -> np.ndarray:
-        return product(torch.from_numpy(np.ravel(vector)).to(like)).double().cpu().numpy()
+        try:
+            return product(torch.from_numpy(np.ravel(vector)).to(like)).double().cpu().numpy()
+        except NotImplementedError as error:
+            raise ValueError(
+                f"net: got one that torch does not differentiate twice, expected another: {error}"
+            ) from error
 
     return LinearOperator((size, size), matvec=matvec, rmatvec=matvec, dtype=np.float64)
 
