@@ -213,7 +213,7 @@ def pruned():
     return net
 
 
-def normalized():
+def weight_normalized():
     return nn.utils.parametrizations.weight_norm(TwoLayerNet(5, 8))
 
 
@@ -259,7 +259,7 @@ def test_what_is_not_the_network_of_the_theory_is_not_taken_for_it(make, other):
     kernel = kernels.neural_tangent_kernel(net, x, x[:4] if other else None)
     torch.testing.assert_close(kernel, wanted[:, :4] if other else wanted)
     product = operators.tangent_kernel_operator(net, x) @ np.arange(6.0)
-    np.testing.assert_allclose(product, wanted @ np.arange(6.0))
+    np.testing.assert_allclose(product, wanted.numpy() @ np.arange(6.0))
 
 
 def test_nothing_to_train_is_refused():

@@ -193,7 +193,7 @@ def _at_home(look: Callable[[int, nn.Module], None], home: torch.device) -> Call
     return brought
 
 
-@torch.enable_grad()
+@torch.inference_mode(False)
 def train(
     net: nn.Module,
     data: Dataset,
@@ -294,6 +294,8 @@ def train(
     home = example.device
     where = home if device is None else _place(device)
     before, after, data = copied(net), copied(net).to(where), data.to(where)
+    if data.x.is_inference():  # of which torch keeps nothing for a gradient
+        data = replace(data, x=data.x.clone(), y=data.y.clone(), x_test=data.x_test.clone(), y_test=data.y_test.clone())
     _refuse_single(after, data, size)
     start = _outputs(after, data.x_test) if centered else None
     if centered:
