@@ -239,7 +239,7 @@ def frozen(*names):
 MADE = [
     skipping,
     pruned,
-    normalized,
+    weight_normalized,
     scaled_by_a_hook,
     own_forward,
     lambda: frozen("weight"),

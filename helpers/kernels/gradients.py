@@ -68,9 +68,11 @@ class Gradients:
         for readout in readouts:
             for r in readout.to(y[0]):
                 found = [torch.autograd.grad(f @ r, leaves, retain_graph=True, materialize_grads=True) for f in y]
-                flat = torch.stack([torch.cat([single(g).flatten() for g in gs]) for gs in found])
-                total += (flat @ flat.T).double().cpu()
-        return total
+                for a in range(len(y)):
+                    for b in range(a + 1):
+                        pairs = zip(found[a], found[b], strict=True)
+                        total[a, b] += sum(float(single(g).flatten() @ single(k).flatten()) for g, k in pairs)
+        return total + total.tril(-1).T
 
     def _names(self, layer: str) -> list[str]:
         """The trained parameters of a layer; a shared one is listed under one of its names only."""

@@ -96,7 +96,7 @@ def telling(x: Inputs, most: int, different: int = 8) -> Tensor:
 
     So blank, padded or equal samples are not all that is seen, wherever they stand. The others are evenly spread.
     """
-    tensors = [t.flatten(1) for t in (x.values() if isinstance(x, dict) else [x])]
+    tensors = [t.reshape(len(t), -1) for t in (x.values() if isinstance(x, dict) else [x])]
     tensors = [t if t.dtype in (torch.float32, torch.float64) else t.float() for t in tensors]
     norms = [t.square().sum(1) for t in tensors]
 
