@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from .two_layer import inherits
 
 Inputs = Tensor | dict[str, Tensor]
 Forward = Callable[[nn.Module, Inputs], Tensor]
+Layer = TypeVar("Layer", bound=nn.Module)
 
 # Hooks that make a weight anew before each call of its module, from parameters under other names.
 _MAKERS = (BasePruningMethod, WeightNorm, SpectralNorm)
@@ -105,7 +106,7 @@ def telling(x: Inputs, most: int, different: int = 8) -> Tensor:
         return torch.stack(parts).sum(0)
 
     n = count(x)
-    found = [int(sum(q / q.max().clamp_min(1e-30) for q in norms).argmax())]
+    found = [int(torch.stack([q / q.max().clamp_min(1e-30) for q in norms]).sum(0).argmax())]
     nearest = distances(found[0])
     while len(found) < min(different, most, n):
         nearest[found] = -1
@@ -428,7 +429,7 @@ def mean_input(module: nn.Module, calls: list[Any], n: int) -> Tensor:
     return torch.cat(rows, dim=1).mean(1)
 
 
-def multiplies(module: nn.Module, kind: type[nn.Module]) -> bool:
+def multiplies(module: nn.Module, kind: type[Layer]) -> TypeGuard[Layer]:
     """Whether a module computes as this kind of layer does; a subclass may do something else to what it is given."""
     methods = ("forward", "_conv_forward")
     same = isinstance(module, kind) and all(getattr(type(module), k, 0) is getattr(kind, k, 0) for k in methods)

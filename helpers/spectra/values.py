@@ -90,7 +90,7 @@ def weight_spectrum(net: nn.Module) -> Tensor:
     (100, 1.8)
     """
     with evaluation.current(net):
-        weight = net.weight.detach()
+        weight = torch.as_tensor(net.weight).detach()
     return singular_values(weight) / math.sqrt(len(weight))
 
 
