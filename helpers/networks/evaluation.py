@@ -337,7 +337,7 @@ def layer_inputs(
         What becomes of axes such as words and pixels. "flatten": they stand side by side, as the layer is given them;
         of several calls the last one counts. "mean": the mean over all that the weight matrix of the layer multiplies,
         the words of a text, the patches of an image, every call; only for linear layers and two-dimensional
-        convolutions.
+        convolutions of one group, and not for subclasses that compute something else.
     forward : callable, optional
         (net, x) -> outputs (n, ...).
 
