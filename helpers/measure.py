@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from . import _checks, kernels, laws, spectra
 from .data import Dataset
-from .networks import TwoLayerNet, evaluation
+from .networks import evaluation
+from .networks.two_layer import inherits, is_plain
 from .spectra.values import leading, smaller_gram
 from .training import Run
 
@@ -79,7 +80,7 @@ def _entering(net: nn.Module, x: Tensor, names: list[str]) -> dict[str, Tensor]:
     """What each of these weight matrices is multiplied with, (n, columns), from one evaluation of the network."""
     modules = {name: net.get_submodule(name.removesuffix("weight").rstrip(".")) for name in names}
     for name, module in modules.items():
-        if not isinstance(module, nn.Linear | nn.Conv2d | TwoLayerNet):
+        if not isinstance(module, nn.Linear | nn.Conv2d) and not inherits(module):
             kind = type(module).__name__
             raise ValueError(f"run: got layer {name!r}, a {kind}, expected linear layers and 2-d convolutions only")
     x = evaluation.inputs(net, x)
@@ -179,8 +180,9 @@ def network(run: Run, data: Dataset, held_out: tuple[Tensor, Tensor] | None = No
     """
     if data.directions is None:
         raise ValueError("data: got directions None, expected data whose directions are known")
-    if type(run.after) is not TwoLayerNet or type(run.before) is not TwoLayerNet:
-        raise TypeError(f"run: got a run of {type(run.after).__name__}, expected one of a TwoLayerNet")
+    if not is_plain(run.after) or not is_plain(run.before):
+        kind = type(run.after).__name__
+        raise TypeError(f"run: got a run of {kind}, expected one of a TwoLayerNet with its own two parameters")
     width = math.sqrt(len(run.after.readout))
     start = spectra.singular_values(run.before.weight) / width
     values = spectra.singular_values(run.after.weight) / width

@@ -1,12 +1,15 @@
 """Kernels in closed form against autograd; alignment and ridge against direct computation."""
 
+import copy
 import math
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn.utils import prune
 
-from helpers import kernels
+from helpers import data, kernels, measure, operators, training
 from helpers.activations import normalized
 from helpers.networks import TwoLayerNet
 
@@ -186,3 +189,136 @@ def test_distance_of_kernels_is_that_of_numpy(n, sign):
 def test_distance_refuses(name, kernel, start):
     with pytest.raises(ValueError, match=f"^{name}"):
         kernels.distance(kernel, start)
+
+
+class Skipping(TwoLayerNet):
+    """Another function with another parameter."""
+
+    def __init__(self, d, h):
+        super().__init__(d, h)
+        self.skip = nn.Parameter(torch.ones(d))
+
+    def forward(self, x):
+        return super().forward(x) + (x @ self.skip) ** 2
+
+
+def skipping():
+    return Skipping(5, 8)
+
+
+def pruned():
+    net = prune.random_unstructured(TwoLayerNet(5, 8), "weight", 0.5)
+    with torch.no_grad():
+        net.weight_orig.mul_(2)  # the weight that was made is old
+    return net
+
+
+def weight_normalized():
+    return nn.utils.parametrizations.weight_norm(TwoLayerNet(5, 8))
+
+
+def scaled_by_a_hook():
+    net = TwoLayerNet(5, 8)
+    net.register_forward_pre_hook(lambda module, args: (3 * args[0],))
+    return net
+
+
+def own_forward():
+    net = TwoLayerNet(5, 8)
+    net.forward = lambda x: TwoLayerNet.forward(net, x) ** 2
+    return net
+
+
+def frozen(*names):
+    net = TwoLayerNet(5, 8)
+    for name in names:
+        net.get_parameter(name).requires_grad_(False)
+    return net
+
+
+MADE = [
+    skipping,
+    pruned,
+    weight_normalized,
+    scaled_by_a_hook,
+    own_forward,
+    lambda: frozen("weight"),
+    lambda: frozen("readout"),
+]
+
+
+@pytest.mark.parametrize("make", MADE)
+@pytest.mark.parametrize("other", [False, True])
+def test_what_is_not_the_network_of_the_theory_is_not_taken_for_it(make, other):
+    """Against autograd, one sample after the other."""
+    net, x = make().double(), torch.randn(6, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    trained = [p for p in net.parameters() if p.requires_grad]
+    rows = [torch.autograd.grad(net(x[i : i + 1])[0], trained) for i in range(6)]
+    j = torch.stack([torch.cat([g.flatten() for g in row]) for row in rows])
+    wanted = j @ j.T
+    kernel = kernels.neural_tangent_kernel(net, x, x[:4] if other else None)
+    torch.testing.assert_close(kernel, wanted[:, :4] if other else wanted)
+    product = operators.tangent_kernel_operator(net, x) @ np.arange(6.0)
+    np.testing.assert_allclose(product, wanted.numpy() @ np.arange(6.0))
+
+
+def test_nothing_to_train_is_refused():
+    for call in (kernels.neural_tangent_kernel, operators.tangent_kernel_operator):
+        with pytest.raises(ValueError, match=r"^net: got TwoLayerNet with nothing to train"):
+            call(frozen("weight", "readout"), torch.ones(3, 5))
+        with pytest.raises(ValueError, match=r"^net: got TwoLayerNet with nothing to train"):
+            call(frozen("weight"), torch.ones(3, 5), train_readout=False)
+
+
+def test_a_hook_that_looks_leaves_the_closed_form():
+    net, x, seen = TwoLayerNet(5, 8), torch.randn(6, 5), []
+    wanted = kernels.neural_tangent_kernel(net, x, train_readout=False)
+    net.register_forward_hook(lambda module, args, output: seen.append(module.training))
+    assert torch.equal(kernels.neural_tangent_kernel(net, x, train_readout=False), wanted)
+    assert seen == [False]
+
+
+def test_features_of_a_weight_that_is_made_are_those_of_the_next_call():
+    net, x = pruned(), torch.randn(6, 5)
+    weight = (net.weight_orig * net.weight_mask).detach()
+    features = net.activation(x @ weight.T / math.sqrt(5))
+    torch.testing.assert_close(kernels.conjugate_kernel(net, x), features @ features.T / 8)
+    product = operators.conjugate_kernel_operator(net, x) @ np.ones(6)
+    np.testing.assert_allclose(product, (features @ features.sum(0) / 8).numpy(), rtol=1e-4)
+    with pytest.raises(ValueError, match=r"^net: got no Linear"):
+        kernels.conjugate_kernel(scaled_by_a_hook(), x)
+
+
+@pytest.mark.parametrize("make", [skipping, pruned])
+def test_scores_and_measures_are_of_the_network_of_the_theory(make):
+    problem, held_out = data.split(data.teacher_student(20, 5, n_test=8), 6)
+    with pytest.raises(TypeError, match=r"^net: got .* its own two parameters"):
+        kernels.kernel_scores(make(), problem, held_out)
+    with pytest.raises(TypeError, match=r"^run: got .* its own two parameters"):
+        measure.network(training.Run(make(), make(), None), problem)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("two_layers", [True, False])
+def test_half_precision_sums_in_single(dtype, two_layers):
+    """Squared norms of what enters are beyond 65504, the largest number of float16."""
+    if two_layers:
+        net, x = TwoLayerNet(600, 30, "relu"), 12 * torch.randn(4, 600)
+    else:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            net, x = nn.Sequential(nn.Linear(600, 300), nn.ReLU(), nn.Linear(300, 2)), 12 * torch.randn(4, 600)
+    net, x = net.to(dtype), x.to(dtype)
+    assert float(x.float().square().sum(1).min()) > 65504
+    wide = copy.deepcopy(net).double(), x.double()
+    for kernel, operator in (
+        (kernels.conjugate_kernel, operators.conjugate_kernel_operator),
+        (kernels.neural_tangent_kernel, operators.tangent_kernel_operator),
+    ):
+        wanted, found = kernel(*wide), kernel(net, x)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), wanted, rtol=0.03, atol=0.03 * float(wanted.abs().max()))
+        cross = kernel(net, x, x[:2])
+        torch.testing.assert_close(cross, found[:, :2], rtol=1e-3, atol=1e-3 * float(wanted.abs().max()))
+        product = operator(net, x) @ np.eye(4)[1]
+        np.testing.assert_allclose(product, found[1], rtol=0.01, atol=1e-3 * float(wanted.abs().max()))

@@ -59,6 +59,49 @@ def test_groups_and_other_dimensions_are_refused():
             networks.layer_inputs(nn.Sequential(layer, nn.Flatten()), x, "0", over="mean")
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"kernel_size": (2, 4), "padding": "same", "dilation": (2, 2)},
+        {"kernel_size": 3, "padding": "valid", "stride": 2},
+        {"kernel_size": 2, "padding": "same", "padding_mode": "replicate"},
+        {"kernel_size": (3, 1), "padding": (2, 0), "padding_mode": "circular", "stride": (2, 1)},
+    ],
+)
+def test_the_mean_patch_gives_the_mean_output(how):
+    layer, x = nn.Conv2d(2, 4, bias=False, **how).double(), torch.randn(3, 2, 7, 6, dtype=torch.float64)
+    net = nn.Sequential(layer, nn.Flatten())
+    entered = networks.layer_inputs(net, x, "0", over="mean")
+    torch.testing.assert_close(entered @ spectra.weight_matrices(net)["0.weight"].T, layer(x).mean((2, 3)).detach())
+
+
+class Centered(nn.Linear):
+    """Multiplies something else than what it is given."""
+
+    def forward(self, x):
+        return super().forward(x - x.mean(1, keepdim=True))
+
+
+class Unbatched(nn.Module):
+    """A convolution of one image whose channels are the samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 2)
+
+    def forward(self, x):
+        return self.layer(x).flatten(1)
+
+
+def test_layers_that_multiply_something_else_are_refused():
+    with pytest.raises(ValueError, match=r"^layer: got a Centered"):
+        networks.layer_inputs(Centered(4, 2), torch.ones(3, 4), "", over="mean")
+    with pytest.raises(ValueError, match=r"^layer: got a Conv2d that is given \(3, 5, 5\)"):
+        networks.layer_inputs(Unbatched(), torch.ones(3, 5, 5), "layer", over="mean")
+    made = nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))
+    assert torch.equal(networks.layer_inputs(made, torch.ones(3, 4), "", over="mean"), torch.ones(3, 4))
+
+
 class Twice(nn.Module):
     """One matrix that multiplies twice; the second input comes by its name."""
 

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from helpers import kernels
+from helpers import kernels, measure, networks, operators
 from helpers.kernels import layer_rules
 from helpers.kernels.gradients import Gradients
 from helpers.kernels.gram import add_gram
 from helpers.networks import TwoLayerNet
-from helpers.networks.evaluation import inputs
+from helpers.networks.evaluation import inputs, telling
 
 
 def random(*shape, seed=0):
@@ -542,3 +542,303 @@ def test_a_layer_that_sees_another_number_of_samples_is_refused():
     net = nn.Sequential(*split, nn.Linear(2, 1), *split)
     with pytest.raises(ValueError, match=r"^layer: got one that is not given"):
         kernels.conjugate_kernel(net, torch.ones(5, 4))
+
+
+def sample_by_sample(net, x):
+    """(n, k, numbers) of a network of any kind, by autograd of one sample after the other, in evaluation mode."""
+    net.eval()
+    trained = [p for p in net.parameters() if p.requires_grad]
+    found = []
+    for i in range(len(x)):
+        y = net(x[i : i + 1].clone()).flatten()
+        grads = [torch.autograd.grad(c, trained, retain_graph=True, materialize_grads=True) for c in y]
+        found.append(torch.stack([torch.cat([g.double().flatten() for g in row]) for row in grads]))
+    return torch.stack(found)
+
+
+def meets_autograd(net, x, allowed=1e-4, other=None):
+    kernel = kernels.neural_tangent_kernel(net, x, other).double()
+    j = sample_by_sample(net, x)
+    m = j if other is None else sample_by_sample(net, other)
+    return difference(kernel, torch.einsum("ncp,mcp->nm", j, m) / j.shape[1]) < allowed
+
+
+class Decoder(nn.Module):
+    """A weight that is used again where nobody sees it, `share` times as strongly."""
+
+    def __init__(self, share=1.0):
+        super().__init__()
+        self.inner, self.share = nn.Linear(9, 9, bias=False), share
+
+    def forward(self, x):
+        h = torch.relu(self.inner(x))
+        return h + self.share * functional.linear(h, self.inner.weight)
+
+
+def quiet(n=12, silent=10):
+    """Samples that say nothing, then some that do."""
+    x = torch.zeros(n, 9)
+    x[silent:] = random(n - silent, 9).float()
+    return x
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        quiet(),
+        quiet(300, 299),
+        torch.ones(5, 9) / 3,
+        quiet().flip(0),
+        torch.cat([quiet(4, 3)[-1:].expand(6, 9), quiet(6, 2)]),
+    ],
+    ids=["blank in front", "one of many", "equal", "blank at the end", "equal in front"],
+)
+def test_samples_in_front_do_not_decide(x):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        assert meets_autograd(Decoder(), x)
+
+
+class Gated(nn.Module):
+    """The first entry of a sample says whether the weight is used a second time."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(9, 9, bias=False)
+
+    def forward(self, x):
+        h = torch.tanh(self.inner(x))
+        return h + x[:, :1] * functional.linear(h, self.inner.weight)
+
+
+def test_samples_on_the_other_side_are_tried_too():
+    x, other = random(4, 9).float(), random(5, 9, seed=1).float()
+    x[:, 0] = 0
+    assert meets_autograd(Gated(), x) and meets_autograd(Gated(), x, other=other)
+
+
+def test_a_small_share_is_seen_in_low_precision():
+    x = random(6, 9)
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        net = Decoder(0.02)
+    assert covered(net, x) == set()
+    half = copy.deepcopy(net).bfloat16()
+    kernel = kernels.neural_tangent_kernel(half, x.bfloat16())
+    assert kernel.dtype == torch.float32
+    assert difference(kernel.double(), dense(half.double(), x.bfloat16().double())) < 1e-4
+
+
+def test_telling_samples_are_those_that_differ():
+    x = torch.ones(500, 3)
+    x[123], x[321] = torch.tensor([1.0, -1, 1]), torch.tensor([0.0, 0, 1])
+    assert {123, 321} < set(telling(x, 20).tolist())
+    assert set(telling({"ids": x.long(), "mask": torch.ones(500, 2)}, 20).tolist()) > {123, 321}
+    assert sorted(telling(torch.zeros(7, 2), 64).tolist()) == list(range(7))
+    assert len(telling(random(500, 2), 20)) == 20
+
+
+class Crowd(nn.Module):
+    """Samples that see each other when there are many, or in their gradients only."""
+
+    def __init__(self, many=None):
+        super().__init__()
+        self.many, self.layer = many, nn.Linear(4, 2)
+
+    def forward(self, x):
+        y = self.layer(x)
+        seen = y * y.mean(0, keepdim=True)
+        if self.many is None:
+            return y + seen - seen.detach()
+        return y + seen if len(x) > self.many else y
+
+
+def test_a_finished_kernel_that_autograd_does_not_confirm_is_refused():
+    with pytest.raises(ValueError, match=r"^net: got .* where autograd gives"):
+        kernels.neural_tangent_kernel(Crowd(70), random(90, 4).float())
+
+
+def test_gradients_that_mix_samples_are_those_of_one_sample():
+    assert meets_autograd(Crowd(), random(9, 4).float())
+
+
+def test_mixing_behind_equal_samples_is_refused():
+    x = torch.cat([torch.ones(2, 4, 3), random(4, 4, 3)]).float()
+    with pytest.raises(ValueError, match=r"^net: got outputs that change"):
+        kernels.neural_tangent_kernel(nn.Sequential(nn.BatchNorm1d(4, track_running_stats=False), nn.Flatten()), x)
+
+
+def test_single_precision_inside_does_not_matter():
+    class Casting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(9, 8), nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.last(torch.tanh(self.first(x)).to(torch.float32)).float()
+
+    net = Casting()
+    assert covered(net, random(6, 9).float()) == {"first", "last"}
+    assert meets_autograd(net, random(6, 9).float())
+
+
+class Bounded(nn.Module):
+    """Torch shortens the rows of the table when they are read."""
+
+    def __init__(self, tied=False):
+        super().__init__()
+        self.table, self.head, self.tied = nn.Embedding(11, 6, max_norm=0.5), nn.Linear(6, 2), tied
+
+    def forward(self, x):
+        h = torch.tanh(self.table(x)).mean(1)
+        return functional.linear(h, self.table.weight) if self.tied else self.head(h)
+
+
+def test_a_table_that_is_shortened_when_read_stays_as_it_is():
+    net, x = Bounded().double(), tokens(5, 4)
+    before = net.table.weight.detach().clone()
+    features, kernel = kernels.conjugate_kernel(net, x), kernels.neural_tangent_kernel(net, x)
+    product = torch.from_numpy(operators.tangent_kernel_operator(net, x) @ torch.eye(5).double()[0].numpy())
+    assert torch.equal(net.table.weight, before)
+    short = copy.deepcopy(net)
+    with torch.no_grad():
+        short.table.weight.copy_(before * (0.5 / before.norm(dim=1, keepdim=True)).clamp_max(1))
+    short.table.max_norm = None
+    wanted = dense(short, x)
+    assert difference(kernel, wanted) < 1e-6 and difference(product, wanted[0]) < 1e-6
+    assert difference(features, kernels.conjugate_kernel(short, x)) < 1e-6
+
+
+def test_a_table_that_other_samples_shorten_is_refused():
+    net, x = Bounded(tied=True).double(), tokens(5, 4)
+    before = net.table.weight.detach().clone()
+    with pytest.raises(ValueError, match=r"^net: got outputs that change"):
+        kernels.neural_tangent_kernel(net, x)
+    assert torch.equal(net.table.weight, before)
+
+
+class Constrained(nn.Linear):
+    """Rows are brought to norm one at every call, without autograd."""
+
+    def forward(self, x):
+        with torch.no_grad():
+            self.weight.div_(self.weight.norm(dim=1, keepdim=True))
+        return super().forward(x)
+
+
+class InPlace(nn.Module):
+    """Doubles what it is given, and adds to what has entered a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.last = nn.Linear(4, 4), nn.Linear(4, 1)
+
+    def forward(self, x):
+        x.mul_(2)
+        with torch.no_grad():
+            x.add_(self.layer(x))
+        return self.last(x)
+
+
+def test_networks_that_work_in_place_leave_samples_and_parameters():
+    net, x = nn.Sequential(Constrained(4, 5), InPlaceTail()).double(), random(6, 4)
+    state, kept = {k: v.clone() for k, v in net.state_dict().items()}, x.clone()
+    first = kernels.neural_tangent_kernel(net, x)
+    operator = operators.tangent_kernel_operator(net, x, memory=1)
+    vector = random(6).numpy()
+    twice = [torch.from_numpy(operator @ vector) for _ in range(2)]
+    kernels.conjugate_kernel(net, x)
+    assert torch.equal(x, kept) and all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
+    assert torch.equal(*twice) and difference(twice[0], first @ torch.from_numpy(vector)) < 1e-10
+
+
+class InPlaceTail(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.last(x.mul_(2))
+
+
+def test_what_enters_a_layer_is_kept_from_what_follows():
+    net, x = InPlace().double(), random(5, 4)
+    kept = x.clone()
+    torch.testing.assert_close(networks.layer_inputs(net, x, "layer"), 2 * kept)
+    after = (2 * kept + net.layer(2 * kept)).detach()
+    torch.testing.assert_close(networks.layer_inputs(net, x), after)
+    torch.testing.assert_close(kernels.conjugate_kernel(net, x, kept), after @ after.T / 4)
+    torch.testing.assert_close(measure._entering(net, x, ["layer.weight"])["layer.weight"], 2 * kept)
+    assert torch.equal(x, kept)
+
+
+class Power(nn.Module):
+    """|c . x|^2 with complex numbers c."""
+
+    def __init__(self):
+        super().__init__()
+        self.c = nn.Parameter(torch.complex(random(4), random(4, seed=1)))
+
+    def forward(self, x):
+        return (x.to(self.c.dtype) @ self.c).abs().square()
+
+
+def test_complex_parameters_count_as_two():
+    net, x = Power(), random(5, 4)
+    a, b = x @ net.c.detach().real, x @ net.c.detach().imag
+    wanted = 4 * (torch.outer(a, a) + torch.outer(b, b)) * (x @ x.T)
+    torch.testing.assert_close(kernels.neural_tangent_kernel(net, x), wanted)
+    product = torch.from_numpy(operators.tangent_kernel_operator(net, x) @ torch.ones(5).double().numpy())
+    torch.testing.assert_close(product, wanted.sum(1))
+    linear = nn.Sequential(nn.Linear(4, 3, dtype=torch.complex128), nn.Flatten())
+    kernel = kernels.neural_tangent_kernel(
+        linear, x, outputs="sum", forward=lambda net, x: net(x.to(torch.complex128)).real
+    )
+    torch.testing.assert_close(kernel, x @ x.T + 1)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_sparse_gradients_are_the_same_numbers(sparse):
+    net, x = nn.Sequential(nn.Embedding(7, 3, sparse=sparse), nn.Tanh(), nn.Flatten(), nn.Linear(6, 2)), tokens(5, 2, 7)
+    bag = nn.Sequential(nn.EmbeddingBag(7, 3, mode="sum", sparse=sparse), nn.Tanh(), nn.Linear(3, 2)).double()
+    net = net.double()
+    for one in (net, bag):
+        one[0].sparse = False
+        wanted = dense(one, x)
+        one[0].sparse = sparse
+        assert difference(kernels.neural_tangent_kernel(one, x), wanted) < 1e-10
+        assert one[0].sparse is sparse
+    product = operators.tangent_kernel_operator(net, x) @ torch.ones(5).double().numpy()
+    net[0].sparse = False
+    torch.testing.assert_close(torch.from_numpy(product), dense(net, x).sum(1))
+    with pytest.raises(ValueError, match=r"^net: got one that torch does not differentiate twice"):
+        operators.tangent_kernel_operator(bag, x) @ torch.ones(5).double().numpy()
+
+
+def test_a_network_that_autograd_refuses_is_refused():
+    net = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), InPlaceTail()).double()
+    with pytest.raises(ValueError, match=r"^net: got one that autograd cannot differentiate"):
+        kernels.neural_tangent_kernel(net, random(5, 4))
+
+
+@pytest.mark.parametrize(
+    "make, x",
+    [
+        (perceptron, random(5, 7)),
+        (CASES["torch's encoder"][0], random(5, 5, 8)),
+        (lambda: TwoLayerNet(7, 5), random(5, 7)),
+    ],
+)
+def test_inference_mode_does_not_matter(make, x):
+    net = make().double()
+    wanted = [kernels.neural_tangent_kernel(net, x), kernels.conjugate_kernel(net, x)]
+    vector = torch.ones(5, dtype=torch.float64).numpy()
+    product = operators.tangent_kernel_operator(net, x) @ vector
+    with torch.inference_mode():
+        x = x + 0  # a tensor of this mode
+        torch.testing.assert_close(kernels.neural_tangent_kernel(net, x), wanted[0])
+        torch.testing.assert_close(kernels.conjugate_kernel(net, x), wanted[1])
+        operator = operators.tangent_kernel_operator(net, x)
+        torch.testing.assert_close(operator @ vector, product)
+        again = operators.tangent_kernel_operator(net, x, memory=1)
+        torch.testing.assert_close(again @ vector, product)

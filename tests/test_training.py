@@ -295,3 +295,93 @@ def test_centered_training_counts_classes_without_the_initial_output():
     assert training.train(net, problem, lr=0.02, epochs=30).test_accuracy < 0.7
     run = training.train(net, problem, lr=0.02, epochs=30, centered=True)
     assert run.test_accuracy > 0.9 and run.loss < 0.2
+
+
+def normed(kind):
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        first = nn.Linear(12, 9)
+        return nn.Sequential(kind(first), nn.Tanh(), nn.Linear(9, 1), nn.Flatten(0)).double()
+
+
+def test_weights_that_hooks_make_are_trained_as_parametrized_ones():
+    d = data.teacher_student(40, 12, seed=1).to(torch.float64)
+    seen = []
+    with pytest.warns(FutureWarning):
+        net = normed(nn.utils.weight_norm)
+    kept = net[0].weight
+    run = training.train(net, d, lr=0.1, epochs=3, on_evaluation=lambda step, net: seen.append(net[0].weight.clone()))
+    again = []
+    other = training.train(
+        normed(nn.utils.parametrizations.weight_norm),
+        d,
+        lr=0.1,
+        epochs=3,
+        on_evaluation=lambda step, net: again.append(net[0].weight.detach().clone()),
+    )
+    assert net[0].weight is kept
+    np.testing.assert_allclose(run.history, other.history)
+    torch.testing.assert_close(seen, again)
+    torch.testing.assert_close(run.after[0].weight, other.after[0].weight.detach())
+    torch.testing.assert_close(run.predict(d.x_test), other.predict(d.x_test))
+
+
+def test_a_network_that_cannot_be_copied_is_refused():
+    net = nn.Linear(12, 1)
+    net.kept = [net.weight * 2]
+    with pytest.raises(ValueError, match=r"^net: got Linear, which cannot be copied"):
+        training.train(net, data.teacher_student(40, 12))
+
+
+@pytest.mark.parametrize("size", [20, 1])
+def test_a_batch_of_one_under_batch_normalization_is_refused_at_once(size):
+    d = data.teacher_student(41, 12, seed=1)
+    net = nn.Sequential(nn.Linear(12, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1), nn.Flatten(0))
+    state = torch.random.get_rng_state()
+    with pytest.raises(ValueError, match=rf"^batch_size: got {size}, which leaves a batch of one of the 41 samples"):
+        training.train(net, d, batch_size=size, epochs=1, on_evaluation=lambda *_: pytest.fail("too late"))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert len(training.train(net, d, lr=0.01, batch_size=21, epochs=1).history)
+    assert len(training.train(net.eval(), d, lr=0.01, batch_size=size, epochs=1, evaluations=1).history)
+
+
+class Doubling(nn.Module):
+    """Works on its input in place."""
+
+    def forward(self, x):
+        return x.mul_(2)
+
+
+@pytest.mark.parametrize("batch_size", [None, 10])
+@pytest.mark.parametrize("centered", [False, True])
+def test_a_network_that_works_in_place_does_not_change_the_data(batch_size, centered):
+    d = data.teacher_student(40, 12, seed=1)
+    x, x_test = d.x.clone(), d.x_test.clone()
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        linear = nn.Linear(12, 1)
+    net = nn.Sequential(Doubling(), linear, nn.Flatten(0))
+    options = dict(lr=0.01, epochs=4, batch_size=batch_size, centered=centered)
+    run = training.train(net, d, **options)
+    wide = replace(d, x=2 * d.x, x_test=2 * d.x_test)
+    plain = training.train(nn.Sequential(linear, nn.Flatten(0)), wide, **options)
+    np.testing.assert_allclose(run.history, plain.history, rtol=1e-5)
+    torch.testing.assert_close(run.predict(d.x_test), plain.predict(wide.x_test))
+    assert torch.equal(d.x, x) and torch.equal(d.x_test, x_test)
+
+
+def test_a_readout_that_was_kept_can_be_trained_afterwards(problem):
+    net, d = problem
+    run = training.train(net, d, lr=1.0, epochs=2, train_readout=False)
+    assert run.after.readout.requires_grad and net.readout.requires_grad
+    net.weight.requires_grad_(False)
+    assert not training.train(net, d, lr=1.0, epochs=2).after.weight.requires_grad
+
+
+def test_inference_mode_does_not_matter_to_a_training(problem):
+    net, d = problem
+    wanted = training.train(net, d, lr=1.0, epochs=3, batch_size=10)
+    with torch.inference_mode():
+        d = data.teacher_student(40, 12, seed=1).to(torch.float64)
+        run = training.train(net, d, lr=1.0, epochs=3, batch_size=10)
+    assert run.history.equals(wanted.history)

@@ -1,12 +1,16 @@
 """The matrices of a network against its own forward pass; convolutions against the dense matrix of the operator."""
 
+import copy
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils import prune
 
-from helpers import spectra
+from helpers import monitor, spectra
 from helpers.networks import TwoLayerNet
 
 
@@ -100,3 +104,99 @@ def test_one_size_stands_for_all_axes():
 def test_bad_input_is_refused(message, call, error):
     with pytest.raises(error, match=f"^{message}"):
         call()
+
+
+def weight_norm(module):
+    with pytest.warns(FutureWarning):
+        return nn.utils.weight_norm(module)
+
+
+def pruned(module):
+    return prune.random_unstructured(module, "weight", 0.4)
+
+
+def pruned_twice(module):
+    return prune.l1_unstructured(pruned(module), "weight", 0.2)
+
+
+WAYS = [pruned, pruned_twice, weight_norm, nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm]
+
+
+def computes_with(module, matrix, x):
+    """Whether a layer without bias gives x W' in evaluation mode."""
+    modes = module.training
+    with torch.no_grad():
+        left = module.eval()(x)
+    module.train(modes)
+    return torch.allclose(left.flatten(1), x.flatten(1) @ matrix.T, atol=1e-5)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("layer", [nn.Linear(6, 5, bias=False), nn.Conv1d(2, 5, 3, bias=False)])
+def test_a_weight_that_is_made_is_that_of_the_next_call(way, layer):
+    x = torch.randn(4, 6) if isinstance(layer, nn.Linear) else torch.randn(4, 2, 3)
+    net = way(copy.deepcopy(layer))
+    for step in range(2):
+        state = {name: value.clone() for name, value in net.state_dict().items()}
+        kept = vars(net).get("weight")
+        matrix = spectra.weight_matrices(net)["weight"]
+        assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+        assert vars(net).get("weight") is kept and net.training
+        assert computes_with(net, matrix, x), step
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.add_(torch.randn_like(parameter))
+    other = way(copy.deepcopy(layer))
+    other.load_state_dict(net.state_dict())
+    assert computes_with(other, spectra.weight_matrices(other)["weight"], x)
+
+
+def test_every_made_weight_is_listed():
+    net = nn.Sequential(*[nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)) for _ in range(20)])
+    assert len(spectra.weight_matrices(net)) == 20
+
+
+def test_gradients_of_made_weights_are_those_that_were_kept():
+    net = nn.Sequential(
+        pruned(nn.Linear(4, 3)), nn.utils.parametrizations.weight_norm(nn.Linear(3, 2)), nn.Linear(2, 1)
+    )
+    net(torch.ones(2, 4)).sum().backward()
+    assert list(spectra.weight_gradients(net)) == ["2.weight"]
+    left = net[0](torch.ones(2, 4))
+    net[0].weight.retain_grad()
+    left.sum().backward()
+    torch.testing.assert_close(spectra.weight_gradients(net)["0.weight"], torch.full((3, 4), 2.0))
+
+
+def test_a_weight_that_an_unknown_hook_makes_is_refused():
+    net = nn.Linear(4, 3)
+    net.base = nn.Parameter(net.weight.detach().clone())
+    del net.weight
+    net.weight = net.base.detach()
+    assert spectra.weight_matrices(net)["weight"].shape == (3, 4)
+    net.register_forward_pre_hook(lambda module, args: setattr(module, "weight", 2 * module.base))
+    with pytest.raises(ValueError, match=r"^net: got .*weight, made by a hook of unknown kind"):
+        spectra.weight_matrices(net)
+
+
+def test_the_spectrum_of_a_pruned_network_of_the_theory():
+    net = pruned(TwoLayerNet(5, 6))
+    with torch.no_grad():
+        net.weight_orig.mul_(3)
+    right = torch.linalg.svdvals((net.weight_orig * net.weight_mask).detach().double()) / math.sqrt(6)
+    torch.testing.assert_close(spectra.weight_spectrum(net), right, rtol=1e-4, atol=1e-5)
+    with pytest.raises(TypeError, match=r"^net: got a TwoLayerNet whose weight"):
+        net.antisymmetric()
+
+
+def test_the_monitor_follows_a_pruned_layer():
+    net, x = nn.Sequential(pruned(nn.Linear(30, 25)), nn.Tanh(), nn.Linear(25, 1)), torch.randn(40, 30)
+    watch = monitor.SpectralMonitor(net, every=1, probe=(x, x[:, 0]))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+    for _ in range(2):
+        optimizer.zero_grad()
+        net(x).square().mean().backward()
+        optimizer.step()
+        watch.step()
+        weight = (net[0].weight_orig * net[0].weight_mask).detach().double()
+        np.testing.assert_allclose(watch.values("0.weight").iloc[-1], torch.linalg.svdvals(weight), atol=1e-6)

@@ -10,23 +10,40 @@ from .. import _checks
 from ..activations import Activation, hermite_coefficients
 from ..networks import TwoLayerNet, evaluation
 from ..networks.evaluation import Forward
+from ..networks.two_layer import inherits, is_plain
 from ..spectra.values import gram
 
 
-def is_two_layer(net: nn.Module, forward: Forward | None) -> TypeGuard[TwoLayerNet]:
-    """Whether the closed form of the tangent kernel holds: a subclass may have other parameters."""
-    return type(net) is TwoLayerNet and forward is None
+def is_two_layer(net: nn.Module, x: Tensor | Mapping[str, Tensor], forward: Forward | None) -> TypeGuard[TwoLayerNet]:
+    """Whether the closed form of the tangent kernel holds.
+
+    A subclass may compute something else and have other parameters. So may hooks: where there are some, the outputs of
+    two samples decide.
+    """
+    if forward is not None or not is_plain(net):
+        return False
+    if not net._forward_hooks and not net._forward_pre_hooks:
+        return True
+    two = two_layer_inputs(net, x)[:2]
+    with torch.no_grad(), evaluation.evaluated(net):
+        found = net(two.clone())
+        return isinstance(found, Tensor) and torch.equal(found, net.forward(two))
 
 
 def has_features(net: nn.Module, forward: Forward | None) -> TypeGuard[TwoLayerNet]:
     """Whether `net.features` are what the readout is applied to."""
-    ours = isinstance(net, TwoLayerNet) and forward is None
-    return ours and all(getattr(type(net), k) is getattr(TwoLayerNet, k) for k in ("forward", "features"))
+    return forward is None and inherits(net) and evaluation.knows_hooks(net)
 
 
 def two_layer_inputs(net: TwoLayerNet, x: Tensor | Mapping[str, Tensor], name: str = "x") -> Tensor:
     """Inputs (n, d) of a TwoLayerNet, of its dtype and on its device."""
     return _checks.array(name, x, None, net.weight.shape[1]).to(net.weight)
+
+
+def two_layer_features(net: TwoLayerNet, x: Tensor) -> Tensor:
+    """The hidden features (n, h), with the weight that the next call computes with."""
+    with evaluation.current(net):
+        return net.features(x)
 
 
 @torch.no_grad()
@@ -41,7 +58,8 @@ def conjugate_kernel(
     """The conjugate kernel F F' / width of the features F (n, width): of a TwoLayerNet, the hidden ones.
 
     Of any other network, the features are what enters its last linear layer, the last one called, or another module;
-    token or pixel axes are flattened into the width. The network is evaluated in evaluation mode.
+    token or pixel axes are flattened into the width. The network is evaluated in evaluation mode, on copies of its
+    parameters and of x.
 
     Parameters
     ----------
@@ -59,7 +77,8 @@ def conjugate_kernel(
     Returns
     -------
     Tensor
-        (n, n), symmetric, of rank at most the width, or (n, m); of the features' dtype and device.
+        (n, n), symmetric, of rank at most the width, or (n, m); of the features' dtype, in single precision where they
+        are in half, and on their device.
 
     Raises
     ------
@@ -80,11 +99,12 @@ def conjugate_kernel(
 
     if has_features(net, forward) and layer is None:
         given = [two_layer_inputs(net, x)] + ([] if other is None else [two_layer_inputs(net, other, "other")])
-        features = [net.features(some) for some in given]
+        features = [two_layer_features(net, some) for some in given]
     else:
         samples = evaluation.inputs(evaluation.network(net), x)
         given = [samples] + ([] if other is None else [evaluation.inputs_like(net, other, samples)])
         features = [evaluation.layer_inputs(net, some, layer, forward=forward) for some in given]
+    features = [evaluation.single(some) for some in features]
     product = gram(features[0].T) if other is None else features[0] @ features[1].T
     return product.div_(features[0].shape[1])
 

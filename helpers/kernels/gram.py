@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..networks.evaluation import single
+
 Factors = tuple[Tensor, ...]  # (n, t, width) each, or (n, t) integers whose inner product is their equality
 
 # Multiplications of one pair of tokens that cost as much as the passes over the matrices of their inner products.
@@ -81,7 +83,9 @@ def add_gram(kernel: Tensor, left: Factors, right: Factors, memory: int) -> None
     for i in range(0, len(kernel), side):
         for j in range(0, i + 1 if left is right else kernel.shape[1], side):
             block = kernel[i : i + side, j : j + side]
-            products = (_inner(a[i : i + side], b[j : j + side]) for a, b in zip(left, right, strict=True))
+            products = (
+                _inner(single(a[i : i + side]), single(b[j : j + side])) for a, b in zip(left, right, strict=True)
+            )
             total = functools.reduce(Tensor.mul_, products)
             if tokens > 1:
                 total = total.view(block.shape[0], tokens, block.shape[1], tokens).sum((1, 3))

@@ -10,6 +10,7 @@ from torch import Tensor
 from .. import _checks
 from ..data import Dataset
 from ..networks import TwoLayerNet
+from ..networks.two_layer import is_plain
 from ..spectra.values import SMALLEST
 from ..training import r2
 from .tangent import both_layers
@@ -227,10 +228,12 @@ def ridge_r2(
 def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tensor]) -> dict[str, float]:
     """What ridge regression makes of a network's kernels, and how the tangent kernel is aligned.
 
+    The tangent kernel is that of both layers, frozen or not.
+
     Parameters
     ----------
     net : networks.TwoLayerNet
-        The network.
+        The network; no subclass, and with a weight and a readout that are parameters.
     data : data.Dataset
         Its training and test samples are used.
     held_out : pair of tensors
@@ -246,7 +249,7 @@ def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tenso
     Raises
     ------
     TypeError
-        If net is no TwoLayerNet.
+        If net is another network.
 
     Examples
     --------
@@ -255,8 +258,8 @@ def kernel_scores(net: TwoLayerNet, data: Dataset, held_out: tuple[Tensor, Tenso
     >>> sorted(kernels.kernel_scores(networks.TwoLayerNet(20, 30), problem, held_out))
     ['ck_r2', 'kta', 'kta_test', 'ntk_r2']
     """
-    if type(net) is not TwoLayerNet:
-        raise TypeError(f"net: got {type(net).__name__}, expected a TwoLayerNet")
+    if not is_plain(net):
+        raise TypeError(f"net: got {type(net).__name__}, expected a TwoLayerNet with its own two parameters")
     sizes = [len(data.y), len(held_out[1]), len(data.y_test)]
     x = torch.cat([data.x, held_out[0], data.x_test])
     z = net.preactivations(x)

@@ -71,7 +71,8 @@ def _group_norm(module: nn.GroupNorm, x: Tensor, g: Tensor) -> Factors:
 
 
 def _batch_norm(module: nn.BatchNorm2d, x: Tensor, g: Tensor) -> Factors:
-    unit = functional.batch_norm(x, module.running_mean, module.running_var, eps=module.eps)
+    mean, var = (None if t is None else t.to(x.dtype) for t in (module.running_mean, module.running_var))
+    unit = functional.batch_norm(x, mean, var, eps=module.eps)
     return _channels(module, unit[..., None], g[..., None])
 
 
@@ -105,6 +106,8 @@ def rule(module: nn.Module) -> Rule | None:
     names = {name for name, parameter in module.named_parameters(recurse=False)}
     trained = any(p.requires_grad for p in module.parameters(recurse=False))
     if not trained or not names <= {"weight", "bias"} or "weight" not in names or list(module.children()):
+        return None
+    if any(p.is_complex() for p in module.parameters()):
         return None
     if isinstance(module, nn.Embedding) and (module.max_norm is not None or module.scale_grad_by_freq):
         return None

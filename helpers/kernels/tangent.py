@@ -12,7 +12,7 @@ from torch.nn import functional
 from .. import _checks
 from ..lanczos import top_eigenvalues
 from ..networks import TwoLayerNet, evaluation
-from ..networks.evaluation import Forward, Inputs, rows
+from ..networks.evaluation import Forward, Inputs, rows, single, together
 from ..spectra.values import eigenvalues, gram, symmetric
 from .conjugate import is_two_layer, two_layer_inputs
 from .gradients import Gradients
@@ -33,12 +33,15 @@ def neural_tangent_kernel(
 
     For a TwoLayerNet f(x) = v . s(W x / sqrt d) / sqrt h the gradients factorize and
     K = (X X' / d) o (S S' / h) + F F' / h, with S = s'(X W' / sqrt d) diag(v), o the entrywise product;
-    the last term, the conjugate kernel, belongs to the readout.
+    the first term belongs to the weight, the last one, the conjugate kernel, to the readout. Subclasses, and networks
+    whose weights are made of other parameters, as by pruning, are treated like any other network.
 
-    For any other network the parameters are those that require a gradient. Linear layers, convolutions, embeddings and
-    normalizations give Gram products of what enters them and the gradients at what leaves them, everything else goes
-    through torch.func. The network is evaluated in evaluation mode, so batch normalization uses its running
-    statistics and nothing is dropped; it is left as it was.
+    For every network the parameters are those that require a gradient: the term of a frozen one is left out. Linear
+    layers, convolutions, embeddings and normalizations give Gram products of what enters them and the gradients at what
+    leaves them, everything else goes through torch.func. Each of these ways is tried against autograd on some samples,
+    and so are entries of the finished kernel. The network is evaluated in evaluation mode, so batch normalization uses
+    its running statistics and nothing is dropped, in single precision if it is in half, and on copies of its
+    parameters and of x; it is left as it was. Complex parameters count as their real and imaginary parts.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ def neural_tangent_kernel(
     other : like x, optional
         m further samples: then the kernel of x against them, as kernel regression needs it.
     train_readout : bool
-        Whether the readout of a TwoLayerNet is trained too, as in `training.train`.
+        Whether the readout of a TwoLayerNet is trained too, as in `training.train`; if it requires a gradient.
     outputs : {"trace", "sum"} or int
         Of f_1 .. f_k, all axes but the first flattened: "trace" for sum_c <grad f_c, grad f_c> / k; "sum" for the
         pseudo-NTK <grad sum_c f_c, grad sum_c f_c> / k, k times cheaper and equal to it in the limit of infinite
@@ -58,13 +61,13 @@ def neural_tangent_kernel(
     forward : callable, optional
         (net, x) -> outputs (n, ...). By default net(x) or net(**x), and of that `.logits` where there are.
     memory : int
-        Bytes for all that is held besides the network and the kernel. A small limit costs time: where gradients of all
-        samples do not fit, those of a block are computed again for every block before it.
+        Bytes for all that is held besides the network, the copy of its parameters and the kernel. A small limit costs
+        time: where gradients of all samples do not fit, those of a block are computed again for every block before it.
 
     Returns
     -------
     Tensor
-        (n, n), symmetric, or (n, m); of the outputs' dtype and device.
+        (n, n), symmetric, or (n, m); of the outputs' dtype, at least in single precision, and on their device.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def neural_tangent_kernel(
         If net is no module, x no numbers, the outputs no tensor.
     ValueError
         If x has another shape or is not finite, nothing is to be trained, there is no such output, memory is too
-        little, or outputs depend on the other samples.
+        little, outputs depend on the other samples, or autograd does not confirm the kernel.
 
     References
     ----------
@@ -88,10 +91,10 @@ def neural_tangent_kernel(
     >>> bool(torch.allclose(kernel, kernel.T))
     True
     """
-    if is_two_layer(net, forward):
+    if is_two_layer(net, x, forward):
         chosen_outputs(outputs, 1)
         against = None if other is None else two_layer_inputs(net, other, "other")
-        return two_layer_kernel(net, two_layer_inputs(net, x), against, train_readout)
+        return two_layer_kernel(net, two_layer_inputs(net, x), against, trained_layers(net, train_readout))
     if not train_readout:
         raise ValueError("train_readout: got False, expected True; freeze parameters with requires_grad_(False)")
     return empirical_kernel(net, x, other, outputs, forward, memory)
@@ -133,16 +136,26 @@ def critical_rate(kernel: Tensor) -> float:
     return 2 * len(kernel) / top
 
 
+def trained_layers(net: TwoLayerNet, train_readout: bool) -> tuple[bool, bool]:
+    """Whether the weight and the readout count; ValueError where neither does."""
+    trained = net.weight.requires_grad, net.readout.requires_grad and train_readout
+    if not any(trained):
+        raise ValueError(f"net: got {type(net).__name__} with nothing to train, expected some requires_grad")
+    return trained
+
+
 @torch.no_grad()
-def two_layer_kernel(net: TwoLayerNet, x: Tensor, other: Tensor | None, train_readout: bool) -> Tensor:
+def two_layer_kernel(net: TwoLayerNet, x: Tensor, other: Tensor | None, trained: tuple[bool, bool]) -> Tensor:
     """The tangent kernel of x (n, d) by the formula: (n, n), or (n, m) against other (m, d)."""
     h, d = net.weight.shape
-    z = net.preactivations(x)
+    x, z = single(x), single(net.preactivations(x))
     if other is not None:
-        conjugate, first = both_layers(net, x, z, other, net.preactivations(other))
-        return first.add_(conjugate) if train_readout else first
+        conjugate, first = both_layers(net, x, z, single(other), single(net.preactivations(other)))
+        return first.add_(conjugate) if all(trained) else first if trained[0] else conjugate
+    if not trained[0]:
+        return gram(net.activation(z).T).mul_(1 / h)
     kernel = gram(slopes(net, z).T).mul_(gram(x.T)).mul_(1 / (h * d))
-    return kernel.add_(gram(net.activation(z).T), alpha=1 / h) if train_readout else kernel
+    return kernel.add_(gram(net.activation(z).T), alpha=1 / h) if trained[1] else kernel
 
 
 def both_layers(net: TwoLayerNet, a: Tensor, z: Tensor, b: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -257,11 +270,11 @@ def empirical_kernel(
     x = evaluation.inputs(evaluation.network(net), x)
     against = x if other is None else evaluation.inputs_like(net, other, x)
     n, m = evaluation.count(x), evaluation.count(against)
-    with torch.enable_grad(), evaluation.evaluated(net):
-        gradients = Gradients(net, x if n > 1 else against, forward)  # one sample alone would not show a mixing
+    with evaluation.graphs(), evaluation.evaluated(net):
+        gradients = Gradients(net, x if other is None else together(x, against), forward, memory)
         chosen = chosen_outputs(outputs, gradients.outputs)
         blocks = _blocks(gradients, n if other is None else n + m, max(1, len(chosen)), memory)
-        kernel = torch.zeros(n, m, dtype=gradients.dtype, device=gradients.device)
+        kernel = single(torch.zeros(n, m, dtype=gradients.dtype, device=gradients.device))
         rows_of, columns = ([slice(i, i + blocks.samples) for i in range(0, size, blocks.samples)] for size in (n, m))
         for readout in readouts(chosen, gradients.outputs, blocks.outputs):
             readout = readout.to(kernel)
@@ -274,7 +287,27 @@ def empirical_kernel(
                 _add_strip(
                     kernel[strip], gather(x, strip), before, functools.partial(gather, against), diagonal, memory // 4
                 )
-    return _mirrored(kernel) if other is None else kernel
+        kernel = _mirrored(kernel) if other is None else kernel
+        _confirm(gradients, kernel, x, against, readouts(chosen, gradients.outputs, 1))
+    return kernel
+
+
+def _confirm(gradients: Gradients, kernel: Tensor, x: Inputs, other: Inputs, chosen: Iterator[Tensor]) -> None:
+    """ValueError where autograd finds another entry for two samples: the one of largest norm and one in the middle."""
+    m = kernel.shape[1]
+    symmetric = other is x
+    i = int(kernel.diagonal().argmax()) if symmetric else 0
+    j = (i + 1 + m // 2) % m
+    exact = gradients.products(together(rows(x, slice(i, i + 1)), rows(other, slice(j, j + 1))), chosen)
+    places = [(i, j, 0, 1)] + ([(i, i, 0, 0), (j, j, 1, 1)] if symmetric else [])
+    for row, column, a, b in places:
+        found, wanted = float(kernel[row, column]), float(exact[a, b])
+        allowed = torch.finfo(gradients.dtype).eps ** (1 / 3) * math.sqrt(float(exact[a, a] * exact[b, b]))
+        if math.isfinite(allowed) and not abs(found - wanted) <= allowed:
+            raise ValueError(
+                f"net: got {found:.6g} for samples {row} and {column}, where autograd gives {wanted:.6g} for these two "
+                "alone; expected a function of one sample that is the same at every call"
+            )
 
 
 def _mirrored(kernel: Tensor) -> Tensor:

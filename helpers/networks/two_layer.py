@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +77,11 @@ class TwoLayerNet(nn.Module):
         TwoLayerNet
             A new network; this one is left as it is.
 
+        Raises
+        ------
+        TypeError
+            The weight or the readout is no parameter, as after pruning.
+
         References
         ----------
         Chizat, Oyallon and Bach (2019); Zhang, Xu, Luo and Ma (2020), "antisymmetrical initialization".
@@ -88,6 +94,8 @@ class TwoLayerNet(nn.Module):
         >>> net.weight.shape, round(float(net(torch.ones(3, 5)).detach().abs().max()), 4)
         (torch.Size([16, 5]), 0.0)
         """
+        if not self._parameters.keys() >= {"weight", "readout"}:
+            raise TypeError(f"net: got a {type(self).__name__} whose weight or readout is made of other parameters")
         twice = copy.deepcopy(self)
         with torch.no_grad():
             twice.weight = nn.Parameter(torch.cat([self.weight, self.weight]))
@@ -158,3 +166,22 @@ class TwoLayerNet(nn.Module):
         # The shift and scale of s are applied after the sum over neurons: two passes over (n, h) less.
         s, v = self.activation, self.readout
         return (s.unnormalized(self.preactivations(x)) @ v - s.shift * v.sum()) / (s.scale * math.sqrt(len(v)))
+
+
+_METHODS = ("forward", "features", "preactivations")
+
+
+def inherits(net: nn.Module) -> TypeGuard[TwoLayerNet]:
+    """Whether a network is a TwoLayerNet that computes as the class says; its weights may be made of others."""
+    return (
+        isinstance(net, TwoLayerNet)
+        and all(getattr(type(net), name) is getattr(TwoLayerNet, name) for name in _METHODS)
+        and not vars(net).keys() & set(_METHODS)
+    )
+
+
+def is_plain(net: nn.Module) -> TypeGuard[TwoLayerNet]:
+    """Whether its parameters are a weight and a readout and nothing else, so that closed forms of gradients hold."""
+    if type(net) is not TwoLayerNet or not inherits(net) or net._modules:
+        return False
+    return net._parameters.keys() == {"weight", "readout"} and net.readout.ndim == 1

@@ -1,9 +1,10 @@
 """Kernels and curvature as linear operators: products with a vector, in memory linear in the number of samples.
 
-Each operator is a `scipy.sparse.linalg.LinearOperator` on float64 vectors; the products run in the dtype and on the
-device of the network. `lanczos` reads off eigenvalues, densities and alignment. A product with the Hessian
-differentiates the kept graph of the gradient once more. The package curvlinops makes that graph anew for each product,
-which takes more than twice as long for the network of this book, and `benchmarks/large.py` says how much.
+Each operator is a `scipy.sparse.linalg.LinearOperator` on float64 vectors; the products run in the dtype, in single
+precision where that is half, and on the device of the network. `lanczos` reads off eigenvalues, densities and
+alignment. A product with the Hessian differentiates the kept graph of the gradient once more. The package curvlinops
+makes that graph anew for each product, which takes more than twice as long for the network of this book, and
+`benchmarks/large.py` says how much.
 """
 
 from collections.abc import Mapping
@@ -14,8 +15,8 @@ from torch import Tensor, nn
 
 from .. import _checks
 from ..data import Dataset
-from ..kernels.conjugate import has_features, is_two_layer, two_layer_inputs
-from ..kernels.tangent import chosen_outputs, readouts, slopes
+from ..kernels.conjugate import has_features, is_two_layer, two_layer_features, two_layer_inputs
+from ..kernels.tangent import chosen_outputs, readouts, slopes, trained_layers
 from ..networks import TwoLayerNet, evaluation
 from ..networks.evaluation import Forward, Inputs, rows
 from ..spectra.values import gram
@@ -32,14 +33,14 @@ def _features(
         n = len(given)
 
         def make(some: slice) -> Tensor:
-            return net.features(given[some]).detach()
+            return evaluation.single(two_layer_features(net, given[some]))
 
     else:
         samples = evaluation.inputs(evaluation.network(net), x)
         n = evaluation.count(samples)
 
         def make(some: slice) -> Tensor:
-            return evaluation.layer_inputs(net, rows(samples, some), layer, forward=forward)
+            return evaluation.single(evaluation.layer_inputs(net, rows(samples, some), layer, forward=forward))
 
     with torch.no_grad():
         return n, Blocks(n, make(slice(0, 1)).nbytes, memory, make)
@@ -170,9 +171,9 @@ def tangent_kernel_operator(
     >>> (operators.tangent_kernel_operator(net, problem.x) @ np.ones(40)).shape
     (40,)
     """
-    if is_two_layer(net, forward):
+    if is_two_layer(net, x, forward):
         chosen_outputs(outputs, 1)
-        return _two_layer_tangent(net, two_layer_inputs(net, x), train_readout, memory)
+        return _two_layer_tangent(net, two_layer_inputs(net, x), trained_layers(net, train_readout), memory)
     if not train_readout:
         raise ValueError("train_readout: got False, expected True; freeze parameters with requires_grad_(False)")
     x = evaluation.inputs(evaluation.network(net), x)
@@ -194,30 +195,34 @@ def tangent_kernel_operator(
     return operator(n, first, product)
 
 
-def _two_layer_tangent(net: TwoLayerNet, x: Tensor, train_readout: bool, memory: int) -> LinearOperator:
+def _two_layer_tangent(net: TwoLayerNet, x: Tensor, trained: tuple[bool, bool], memory: int) -> LinearOperator:
     h, d = net.weight.shape
+    first, last = trained
+    wide = evaluation.single(x)
 
     @torch.no_grad()
-    def make(some: slice) -> tuple[Tensor, Tensor | None]:
-        z = net.preactivations(x[some])
-        return slopes(net, z), net.activation(z) if train_readout else None
+    def make(some: slice) -> tuple[Tensor | None, Tensor | None]:
+        z = evaluation.single(net.preactivations(x[some]))
+        return slopes(net, z) if first else None, net.activation(z) if last else None
 
-    blocks = Blocks(len(x), h * x.element_size() * (2 if train_readout else 1), memory, make)
+    blocks = Blocks(len(x), h * wide.element_size() * sum(trained), memory, make)
 
     @torch.no_grad()
     def product(u: Tensor) -> Tensor:
-        weight, readout, result = torch.zeros_like(net.weight), torch.zeros_like(net.readout), torch.empty_like(u)
+        weight, readout, result = wide.new_zeros(h, d), wide.new_zeros(h), torch.zeros_like(u)
         for some, (gain, features) in blocks:
-            weight.addmm_(gain.T, x[some] * u[some, None])
-            if train_readout:
+            if first:
+                weight.addmm_(gain.T, wide[some] * u[some, None])
+            if last:
                 readout.addmv_(features.T, u[some])
         for some, (gain, features) in blocks:
-            result[some] = (x[some] @ weight.T).mul_(gain).sum(1) / (h * d)
-            if train_readout:
+            if first:
+                result[some] = (wide[some] @ weight.T).mul_(gain).sum(1) / (h * d)
+            if last:
                 result[some] += features @ readout / h
         return result
 
-    return operator(len(x), x, product)
+    return operator(len(x), wide, product)
 
 
 def hessian_operator(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .. import _checks
-from ..networks.evaluation import Forward, Function, Inputs, evaluated, rows
+from ..networks.evaluation import Forward, Function, Inputs, evaluated, graphs, precision, rows
 
 # Samples are worked on together up to this many bytes.
 _CHUNK = 2**25
@@ -34,8 +34,14 @@ class Blocks:
 def operator(size: int, like: Tensor, product: Callable[[Tensor], Tensor]) -> LinearOperator:
     """The symmetric operator (size, size) on float64 vectors; `product` gets and gives tensors (size,) as `like`."""
 
+    @torch.inference_mode(False)
     def matvec(vector: np.ndarray) -> np.ndarray:
-        return product(torch.from_numpy(np.ravel(vector)).to(like)).double().cpu().numpy()
+        try:
+            return product(torch.from_numpy(np.ravel(vector)).to(like)).double().cpu().numpy()
+        except NotImplementedError as error:
+            raise ValueError(
+                f"net: got one that torch does not differentiate twice, expected another: {error}"
+            ) from error
 
     return LinearOperator((size, size), matvec=matvec, rmatvec=matvec, dtype=np.float64)
 
@@ -43,7 +49,8 @@ def operator(size: int, like: Tensor, product: Callable[[Tensor], Tensor]) -> Li
 class Leaves(Function):
     """The network in evaluation mode as a function of the leaves, to be differentiated twice.
 
-    Attention is computed step by step: its fused kernels cannot be differentiated twice.
+    Attention is computed step by step: its fused kernels cannot be differentiated twice. Networks in half precision
+    are computed in single.
 
     Attributes
     ----------
@@ -52,12 +59,12 @@ class Leaves(Function):
     """
 
     def __init__(self, net: nn.Module, forward: Forward | None = None) -> None:
-        super().__init__(net, forward)
+        super().__init__(net, forward, precision(net))
         self.leaves = list(self.trained.values())
         self.size = sum(leaf.numel() for leaf in self.leaves)
 
     def __call__(self, x: Inputs, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
-        with torch.enable_grad(), evaluated(self.flat), sdpa_kernel(SDPBackend.MATH):
+        with graphs(), evaluated(self.flat), sdpa_kernel(SDPBackend.MATH):
             return super().__call__(x, parameters)
 
     def bytes(self, x: Inputs) -> int:
@@ -78,7 +85,7 @@ def _flat(gradients: tuple[Tensor, ...]) -> Tensor:
 class Jacobian:
     """The jacobian J of the outputs (n, k) with respect to the leaves; its graph is kept."""
 
-    @torch.enable_grad()
+    @torch.inference_mode(False)
     def __init__(self, function: Leaves, x: Inputs) -> None:
         self._leaves, self._split, self._outputs = function.leaves, function.split, function(x)
         if not self._outputs.requires_grad:
@@ -100,7 +107,7 @@ class Jacobian:
 class Curvature:
     """Second derivative of a number made of the outputs with respect to the leaves; its gradient's graph is kept."""
 
-    @torch.enable_grad()
+    @torch.inference_mode(False)
     def __init__(self, function: Leaves, x: Inputs, value: Callable[[Tensor], Tensor]) -> None:
         self._leaves, self._split = function.leaves, function.split
         self._gradient = torch.autograd.grad(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .. import _checks
 from .._checks import Array
+from ..networks import evaluation
 
 Leading: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # left vectors, all singular values, right vectors
 
@@ -88,7 +89,8 @@ def weight_spectrum(net: nn.Module) -> Tensor:
     >>> len(values), round(float(values[0]), 1)
     (100, 1.8)
     """
-    weight = net.get_parameter("weight")
+    with evaluation.current(net):
+        weight = torch.as_tensor(net.weight).detach()
     return singular_values(weight) / math.sqrt(len(weight))
 
 

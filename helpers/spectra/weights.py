@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import _checks
-from ..networks import TwoLayerNet
+from ..networks import TwoLayerNet, evaluation
 
 _MATRICES = (nn.Linear, nn.Embedding, TwoLayerNet)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -29,7 +29,8 @@ def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
         The table (words, dimension), as it is.
 
     Biases, normalizations, transposed convolutions and parameters outside of these layers are left out. A weight that
-    layers share is listed once, under its first name.
+    layers share is listed once, under its first name. A weight that is made of other parameters, by pruning, weight or
+    spectral normalization or a parametrization, is that with which the next call in evaluation mode computes.
 
     Parameters
     ----------
@@ -39,14 +40,15 @@ def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
     Returns
     -------
     dict of str to Tensor
-        Name -> matrix, in the order of the modules: no copies, detached, of the network's dtype and device.
+        Name -> matrix, in the order of the modules: detached, of the network's dtype and device; no copies, but for
+        weights that are made of others.
 
     Raises
     ------
     TypeError
         net is no module.
     ValueError
-        It has none of these layers.
+        It has none of these layers, or a weight that is made by a hook other than those of `torch.nn.utils`.
 
     Examples
     --------
@@ -55,7 +57,14 @@ def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
     >>> {name: tuple(matrix.shape) for name, matrix in found.items()}
     {'hidden1.weight': (8, 5), 'hidden2.weight': (8, 8), 'readout.weight': (2, 8)}
     """
-    found = _collected(net, lambda parameter: parameter.detach())
+    with evaluation.current(_module(net)):
+        found = _collected(net, lambda parameter: parameter.detach())
+    for name, module in net.named_modules():
+        made = [key for key, value in vars(module).items() if isinstance(value, Tensor) and key.endswith("weight")]
+        if made and _matrices(module) and not evaluation.knows_hooks(module):
+            raise ValueError(
+                f"net: got {name}.{made[0]}, made by a hook of unknown kind, expected a parameter or a parametrization"
+            )
     if not found:
         kinds = ", ".join(sorted({type(module).__name__ for module in net.modules()}))
         raise ValueError(f"net: got no weight matrix among {kinds}, expected linear, convolution, attention, embedding")
@@ -64,6 +73,8 @@ def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
 
 def weight_gradients(net: nn.Module) -> dict[str, Tensor]:
     """The gradients of `weight_matrices` under the same names, in the same shape; only those that are there and dense.
+
+    A weight that is made of other parameters, as by pruning, has none, unless its `retain_grad` was called.
 
     Parameters
     ----------
@@ -91,21 +102,26 @@ def weight_gradients(net: nn.Module) -> dict[str, Tensor]:
     >>> spectra.weight_gradients(net)["weight"].shape
     torch.Size([8, 5])
     """
-    grads = _collected(net, lambda parameter: parameter.grad)
+    with evaluation.evaluated(_module(net)):
+        grads = _collected(net, lambda weight: weight.grad if weight.is_leaf or weight.retains_grad else None)
     return {name: grad.detach() for name, grad in grads.items() if not grad.is_sparse}
+
+
+def _module(net: nn.Module) -> nn.Module:
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"net: got {type(net).__name__}, expected a torch.nn.Module")
+    return net
 
 
 def _collected(net: nn.Module, of: Callable[[Tensor], Tensor | None]) -> dict[str, Tensor]:
     """What `of` makes of every matrix, by name and in its form; each parameter once, and not where it is None."""
-    if not isinstance(net, nn.Module):
-        raise TypeError(f"net: got {type(net).__name__}, expected a torch.nn.Module")
     found: dict[str, Tensor] = {}
-    listed: set[tuple[int, str]] = set()
+    listed: dict[tuple[int, str], Tensor] = {}  # the tensors too: a number is given away again when its tensor is gone
     for name, module in net.named_modules():
         for part, (parameter, form) in _matrices(module).items():
             value = of(parameter)
             if value is not None and (id(parameter), part) not in listed:
-                listed.add((id(parameter), part))
+                listed[id(parameter), part] = parameter
                 found[f"{name}.{part}" if name else part] = form(value)
     return found
 

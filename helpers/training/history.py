@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .. import _checks
 from ..data import Dataset
-from ..networks.evaluation import evaluated
+from ..networks.evaluation import evaluated, remake
 
 
 class TrainingDiverged(ArithmeticError):
@@ -138,7 +138,7 @@ class Recorder:
     def training_loss(self, step: int) -> float:
         """The loss on all training data, seen."""
         with evaluated(self.net):
-            return self.see(step, float(loss(self.net(self.data.x), self.data.y)))
+            return self.see(step, float(loss(self.net(self.data.x.clone()), self.data.y)))
 
     @torch.no_grad()
     def record(self, step: int, value: float | None = None) -> float:
@@ -146,7 +146,8 @@ class Recorder:
         net, data = self.net, self.data
         value = self.training_loss(step) if value is None else self.see(step, value)
         with evaluated(net):
-            prediction = net(data.x_test) if self.start is None else net(data.x_test) - self.start
+            outputs = net(data.x_test.clone())
+        prediction = outputs if self.start is None else outputs - self.start
         test = float(loss(prediction, data.y_test))
         spread = float(data.y_test.var(0, correction=0).sum())
         r2 = 1 - 2 * test / spread if spread > 0 else math.nan
@@ -156,5 +157,6 @@ class Recorder:
             row["test_accuracy"] = float(right.double().mean())
         self.rows.append(row)
         if self.on_evaluation is not None:
+            remake(net)
             self.on_evaluation(step, net)
         return value

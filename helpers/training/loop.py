@@ -1,6 +1,5 @@
 """Training: any torch optimizer, a history that costs nothing, a stop rule, and a clear end where it diverges."""
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from .. import _checks, _random
 from ..data import Dataset
-from ..networks.evaluation import evaluated
+from ..networks.evaluation import copied, evaluated, remake
 from .history import Recorder, loss
 
 
@@ -70,7 +69,7 @@ class Run:
         torch.Size([20])
         """
         with evaluated(self.after), evaluated(self.before):
-            return self.after(x) - self.before(x) if self.centered else self.after(x)
+            return self.after(x.clone()) - self.before(x.clone()) if self.centered else self.after(x.clone())
 
     @property
     def loss(self) -> float:
@@ -134,7 +133,7 @@ def _batches(data: Dataset, size: int, seed: int) -> Iterator[tuple[Tensor, Tens
 @torch.no_grad()
 def _outputs(net: nn.Module, x: Tensor) -> Tensor:
     with evaluated(net):
-        return net(x)
+        return net(x.clone())
 
 
 def _trainable(net: nn.Module, train_readout: bool) -> list[nn.Parameter]:
@@ -148,6 +147,21 @@ def _trainable(net: nn.Module, train_readout: bool) -> list[nn.Parameter]:
     if not trained:
         raise ValueError("net: got no parameters to train, expected at least one")
     return trained
+
+
+def _refuse_single(net: nn.Module, data: Dataset, size: int) -> None:
+    """ValueError where a batch of one sample is left and the network does not take it, as under batch normalization."""
+    n = len(data.y)
+    if (n - 1) % size:
+        return
+    try:
+        with torch.random.fork_rng([data.x.device] if data.x.is_cuda else []), torch.no_grad():
+            copied(net)(data.x[:1].clone())
+    except ValueError as error:
+        raise ValueError(
+            f"batch_size: got {size}, which leaves a batch of one of the {n} samples, expected another number or a "
+            f"network that takes one in its mode: {error}"
+        ) from error
 
 
 def _evaluation_times(evaluations: int | Iterable[int], steps: int) -> frozenset[int]:
@@ -174,12 +188,12 @@ def _at_home(look: Callable[[int, nn.Module], None], home: torch.device) -> Call
     """`look`, given a copy of the network on the device `home`."""
 
     def brought(step: int, net: nn.Module) -> None:
-        look(step, copy.deepcopy(net).to(home))
+        look(step, copied(net).to(home))
 
     return brought
 
 
-@torch.enable_grad()
+@torch.inference_mode(False)
 def train(
     net: nn.Module,
     data: Dataset,
@@ -213,11 +227,11 @@ def train(
     lr : float, default 1.0
         Its rate, above 0.
     batch_size : int, optional
-        None is full batch; otherwise every epoch is a new shuffle, cut into batches.
+        None is full batch; otherwise every epoch is a new shuffle, cut into batches, the last of what is left.
     epochs : int, default 100
         Passes over the data.
     train_readout : bool, default True
-        False trains everything but the parameter called `readout`.
+        False trains everything but the parameter called `readout`, which requires a gradient again afterwards.
     centered : bool, default False
         True trains f - f0, without the output f0 that the network has at the start, and reports its loss and test R2.
         What the network says before it has seen a label is an error of order one that lazy training keeps. The
@@ -251,7 +265,8 @@ def train(
     TrainingDiverged
         The loss is not finite; it carries the step, the last finite loss and the history.
     ValueError
-        An argument out of range, an unknown optimizer, data that do not fit the network.
+        An argument out of range, an unknown optimizer, data that do not fit the network, a network that cannot be
+        copied, a last batch of one sample that it does not take.
     TypeError
         An argument of the wrong type, an unknown option of the optimizer.
 
@@ -278,10 +293,14 @@ def train(
             )
     home = example.device
     where = home if device is None else _place(device)
-    before, after, data = copy.deepcopy(net), copy.deepcopy(net).to(where), data.to(where)
+    before, after, data = copied(net), copied(net).to(where), data.to(where)
+    if data.x.is_inference():  # of which torch keeps nothing for a gradient
+        data = replace(data, x=data.x.clone(), y=data.y.clone(), x_test=data.x_test.clone(), y_test=data.y_test.clone())
+    _refuse_single(after, data, size)
     start = _outputs(after, data.x_test) if centered else None
     if centered:
         data = replace(data, y=data.y + _outputs(after, data.x))  # f - (y + f0) is (f - f0) - y
+    frozen = {name for name, p in after.named_parameters() if not p.requires_grad}
     trained = _trainable(after, train_readout)
     engine = _optimizer(optimizer, lr, trained, options)
 
@@ -290,9 +309,12 @@ def train(
     times = _evaluation_times(evaluations, steps)
     look = on_evaluation if on_evaluation is None or where == home else _at_home(on_evaluation, home)
     recorder = Recorder(after, data, per_epoch, look, start)
+    writes = False  # whether the network writes to its inputs, seen by a counter of torch
     for step in tqdm(range(steps), disable=not progress, leave=False, desc="steps"):
         x, y = next(batches)
-        objective = loss(after(x), y)
+        given = x.clone() if writes or step == 0 else x
+        objective = loss(after(given), y)
+        writes = given._version > 0 if step == 0 else writes
         value = recorder.see(step, objective.item())
         full = value if size == n else None  # the training loss, where it is known
         if step in times:
@@ -308,4 +330,8 @@ def train(
         engine.step()
     if times and (not recorder.rows or recorder.rows[-1]["step"] != steps):
         recorder.record(steps)
+    for name, parameter in after.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    with torch.no_grad():
+        remake(after)
     return Run(before, after.to(home), recorder.frame, centered)
