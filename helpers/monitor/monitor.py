@@ -258,7 +258,7 @@ class SpectralMonitor:
     def _matrix(self, name: str, matrix: Tensor, gradient: Tensor | None) -> tuple[Row, np.ndarray]:
         found = leading(matrix, self.vectors)
         start = self._start.setdefault(name, found) if np.isfinite(found[1]).all() else found
-        return trajectory.of_matrix(name, (len(matrix), matrix.shape[1]), found, start, gradient), found[1]
+        return trajectory.of_matrix(name, matrix, found, start, gradient), found[1]
 
     def _kernels(self, x: Any, y: Tensor) -> list[tuple[Row, np.ndarray]]:
         made = {
