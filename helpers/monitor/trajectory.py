@@ -37,6 +37,8 @@ def of_matrix(name: str, matrix: Tensor, now: Leading, start: Leading, gradient:
     row: Row = {"name": name, "kind": "weight"}
     if not np.isfinite(values).all():
         return row | {"size": min(shape), "verdict": "not finite"}
+    if (len(start[0]), len(start[2])) != shape:  # against which nothing can be compared
+        return row | {"size": min(shape), "verdict": "another shape"} | (verdicts.ranks(values) if values[0] > 0 else {})
     row |= verdicts.describe(start[1], values, shape, dtype=matrix.dtype)
     row |= {"left_overlap": _overlap(left, start[0]), "right_overlap": _overlap(right, start[2])}
     row |= _shares(gradient, left, right)
@@ -112,12 +114,17 @@ class Trajectory:
         if name not in self._spectra:
             raise ValueError(f"name: got {name!r}, expected one of {', '.join(self._spectra)}")
         kept = self._spectra[name]
-        return pd.DataFrame(np.stack([kept[step] for step in sorted(kept)]), index=pd.Index(sorted(kept), name="step"))
+        rows = np.full((len(kept), max(map(len, kept.values()))), math.nan)  # where the shape changed, some are shorter
+        for row, step in zip(rows, sorted(kept), strict=True):
+            row[: len(kept[step])] = kept[step]
+        return pd.DataFrame(rows, index=pd.Index(sorted(kept), name="step"))
 
     def moved(self, name: str) -> float:
         """Mean relative move of the values since the first record."""
         kept = self._spectra[name]
         start, now = kept[min(kept)], kept[self.last]
+        if len(start) != len(now):
+            return 0.0
         return float(np.nan_to_num(np.abs(now - start).sum() / start.sum()))
 
     def edge(self, name: str) -> float:
