@@ -142,10 +142,11 @@ def keyed(path: Path, timeout: int, product: float) -> tuple[str, Execution]:
 
 @contextmanager
 def environment() -> Iterator[dict[str, str]]:
-    """The variables that chapters run under, with the kernel of this Python whatever JUPYTER_PATH or the user names."""
+    """The variables that chapters run under: python3 is this Python, whatever kernel JUPYTER_PATH or the user names so."""
     with tempfile.TemporaryDirectory() as folder:
         write_kernel_spec(Path(folder, "kernels", "python3"))
-        yield os.environ | ENVIRONMENT | {"JUPYTER_PATH": folder}
+        paths = [folder, *filter(None, [os.environ.get("JUPYTER_PATH")])]
+        yield os.environ | ENVIRONMENT | {"JUPYTER_PATH": os.pathsep.join(paths)}
 
 
 def execute(path: Path, timeout: int, product: float = 1.0) -> Execution:
