@@ -154,9 +154,10 @@ def top_eigenvalues(
     Raises
     ------
     TypeError
-        An operator that is none or complex, k or basis that is no integer, a start or a tolerance that holds no numbers.
+        An operator that is none or complex, k or basis that is no integer, a start or a tolerance without numbers.
     ValueError
-        An operator that is not square, not symmetric or gives NaN, k or basis out of range, a start of another length or not finite.
+        An operator that is not square, not symmetric or gives NaN, k or basis out of range, a start of another length
+        or not finite.
     scipy.sparse.linalg.ArpackNoConvergence
         Too many products (not known to happen at tolerances above rounding).
 
@@ -293,7 +294,8 @@ def estimate_alignment(
     TypeError
         An operator that is none or complex, y that holds no numbers, probes that are no integer.
     ValueError
-        An operator that is not square, not symmetric or gives NaN, y of another length, not finite or zero; a zero operator; probes below 2.
+        An operator that is not square, not symmetric or gives NaN, y of another length, not finite or zero; a zero
+        operator; probes below 2.
 
     References
     ----------

@@ -34,8 +34,8 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
         strength, |Delta W| in units of the threshold (h d)^(1/4) of a spike, see `laws.spike_threshold`; alpha, misfit
         and dynamic_range, see `spectra.describe`; overlap_start and overlap, of the top k - 1 right singular vectors
         with the k - 1 directions between the class means of what enters the layer, NaN where these span fewer. NaN
-        where a matrix has fewer than 20 values. Of a matrix that starts at zero, which has no unit, top and strength are
-        NaN too; of one that is not finite, all.
+        where a matrix has fewer than 20 values. Of a matrix that starts at zero, which has no unit, top and strength
+        are NaN too; of one that is not finite, all.
 
     Raises
     ------

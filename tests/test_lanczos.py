@@ -153,7 +153,7 @@ def test_bad_input_is_refused():
         lanczos.estimate_alignment(np.zeros((20, 20)), np.ones(20))
 
 
-def counted(matrix):
+def by_products(matrix):
     """The matrix as an operator that is known by its products alone, and a list with an entry for each."""
     products = []
 
@@ -172,11 +172,11 @@ NOISE = np.random.default_rng(4).standard_normal((70, 70))
     [
         (np.triu(np.ones((9, 9))), "not symmetric"),
         (scipy.sparse.csr_array(np.tril(np.ones((9, 9)))), "not symmetric"),
-        (counted(NOISE)[0], "not symmetric"),
-        (counted(NOISE @ NOISE.T + 2 * np.triu(NOISE))[0], "not symmetric"),
+        (by_products(NOISE)[0], "not symmetric"),
+        (by_products(NOISE @ NOISE.T + 2 * np.triu(NOISE))[0], "not symmetric"),
         (1j * np.eye(9), "dtype complex128"),
         (np.full((9, 9), np.nan), "NaN"),
-        (counted(np.full((9, 9), np.inf))[0], "NaN or infinite"),
+        (by_products(np.full((9, 9), np.inf))[0], "NaN or infinite"),
         (np.ma.masked_array(np.eye(9), mask=np.eye(9)), "masked array"),
     ],
 )
@@ -187,7 +187,7 @@ def test_operators_without_a_real_spectrum_are_refused(operator, message):
 
 
 def test_looking_for_symmetry_takes_no_product():
-    operator, products = counted(NOISE @ NOISE.T)
+    operator, products = by_products(NOISE @ NOISE.T)
     lanczos.spectral_density(operator, steps=8, probes=3)
     assert len(products) == 24
 

@@ -295,3 +295,11 @@ def test_centered_training_counts_classes_without_the_initial_output():
     assert training.train(net, problem, lr=0.02, epochs=30).test_accuracy < 0.7
     run = training.train(net, problem, lr=0.02, epochs=30, centered=True)
     assert run.test_accuracy > 0.9 and run.loss < 0.2
+
+
+def test_accuracy_of_a_run_without_evaluations_is_refused_for_what_it_is():
+    x = torch.randn(20, 10, generator=torch.Generator().manual_seed(0))
+    y = data.one_hot(torch.arange(20) % 2, 2)
+    run = training.train(networks.mlp(10, 2, width=8, depth=1), data.Dataset(x, y, x, y, None, "two"), evaluations=0)
+    with pytest.raises(ValueError, match=r"^test_accuracy: got a run with evaluations=0"):
+        _ = run.test_accuracy

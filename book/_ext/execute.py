@@ -142,7 +142,7 @@ def keyed(path: Path, timeout: int, product: float) -> tuple[str, Execution]:
 
 @contextmanager
 def environment() -> Iterator[dict[str, str]]:
-    """The variables that chapters run under: python3 is this Python, whatever kernel JUPYTER_PATH or the user names so."""
+    """The variables that chapters run under: python3 is this Python, whatever JUPYTER_PATH or the user calls so."""
     with tempfile.TemporaryDirectory() as folder:
         write_kernel_spec(Path(folder, "kernels", "python3"))
         paths = [folder, *filter(None, [os.environ.get("JUPYTER_PATH")])]

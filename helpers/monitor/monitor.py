@@ -126,9 +126,9 @@ class SpectralMonitor:
     def step(self, step: int | None = None) -> bool:
         """Count one optimizer step, or take the number of it, and record where it is time; whether it was.
 
-        It is time when a multiple of `every` has been reached, or passed by steps that are told in leaps, since the step
-        before. A step that was counted already is passed over. A smaller one, as after going back to a checkpoint, goes on from
-        there: its first record takes the place of those with the same and with larger numbers.
+        It is time when a multiple of `every` has been reached, or passed by steps that are told in leaps, since the
+        step before. A step that was counted already is passed over. A smaller one, as after going back to a checkpoint,
+        goes on from there: its first record takes the place of those with the same and with larger numbers.
 
         Parameters
         ----------

@@ -36,7 +36,7 @@ class Folder:
     def start(self) -> dict[str, np.ndarray] | None:
         """The arrays of the start; None in a new folder. ValueError where the file is no longer what was written."""
         try:
-            with np.load(self.path / _START, allow_pickle=False) as kept:
+            with (self.path / _START).open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 return dict(kept)
         except FileNotFoundError:
             return None
@@ -47,7 +47,7 @@ class Folder:
             ) from None
 
     def lines(self) -> list[dict[str, Any]]:
-        """All records that can be read; a last line that was cut off is removed, other broken ones are told and stay."""
+        """All records that can be read; a last line that was cut off is removed, others are warned of and stay."""
         file = self.path / _LINES
         try:
             text = file.read_bytes()

@@ -38,7 +38,9 @@ def of_matrix(name: str, matrix: Tensor, now: Leading, start: Leading, gradient:
     if not np.isfinite(values).all():
         return row | {"size": min(shape), "verdict": "not finite"}
     if (len(start[0]), len(start[2])) != shape:  # against which nothing can be compared
-        return row | {"size": min(shape), "verdict": "another shape"} | (verdicts.ranks(values) if values[0] > 0 else {})
+        return (
+            row | {"size": min(shape), "verdict": "another shape"} | (verdicts.ranks(values) if values[0] > 0 else {})
+        )
     row |= verdicts.describe(start[1], values, shape, dtype=matrix.dtype)
     row |= {"left_overlap": _overlap(left, start[0]), "right_overlap": _overlap(right, start[2])}
     row |= _shares(gradient, left, right)

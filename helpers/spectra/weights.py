@@ -121,9 +121,7 @@ def weight_gradients(net: nn.Module) -> dict[str, Tensor]:
     return {name: grad.detach() for name, grad in grads.items() if grad.layout == torch.strided}
 
 
-def _collected(
-    net: nn.Module, of: Callable[[Tensor], Tensor | None], *, as_it_is: bool = False
-) -> dict[str, Tensor]:
+def _collected(net: nn.Module, of: Callable[[Tensor], Tensor | None], *, as_it_is: bool = False) -> dict[str, Tensor]:
     """What `of` makes of every matrix, by name and in its form; each parameter once, and not where it is None."""
     if not isinstance(net, nn.Module):
         raise TypeError(f"net: got {type(net).__name__}, expected a torch.nn.Module")
