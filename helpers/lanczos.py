@@ -72,7 +72,7 @@ class _Symmetric(LinearOperator):
     def __init__(self, operator: LinearOperator) -> None:
         super().__init__(operator.dtype, operator.shape)
         self._operator = operator
-        self._last: tuple[np.ndarray, np.ndarray] | None = None
+        self._last: tuple[np.ndarray, np.ndarray, float] | None = None  # x and A x, of length 1, and |A x| / |x|
 
     def _matvec(self, x: np.ndarray) -> np.ndarray:
         x = np.asarray(x).reshape(-1)
@@ -81,12 +81,13 @@ class _Symmetric(LinearOperator):
             raise TypeError(f"operator: got products of dtype {image.dtype}, expected real numbers")
         if not np.isfinite(image).all():
             raise ValueError("operator: got a product with NaN or infinite entries, expected finite ones")
-        now = x / (_norm(x) or 1.0), image / (_norm(image) or 1.0)
+        length, size = _norm(x) or 1.0, _norm(image)
+        x, unit, growth = x / length, image / (size or 1.0), size / length
         if self._last is not None:
-            there, back = _norm(image) / (_norm(x) or 1.0), self._length
-            if abs(self._last[0] @ now[1] * there - now[0] @ self._last[1] * back) > _ASYMMETRY * max(there, back):
+            before, there, back = self._last
+            if abs(growth * (before @ unit) - back * (x @ there)) > _ASYMMETRY * max(growth, back):
                 raise ValueError("operator: got one that is not symmetric, expected operator = operator'")
-        self._last, self._length = now, _norm(image) / (_norm(x) or 1.0)
+        self._last = x, unit, growth
         return image
 
 
