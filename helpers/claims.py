@@ -179,7 +179,7 @@ def check(
     ClaimFailed
         If a value misses a bound or is not finite, or a control meets the bounds.
     TypeError
-        If the control is no mapping.
+        If the value is no number and no numbers in a row, as a mapping or text, or the control is no mapping.
     ValueError
         If there is no bound, bounds that nothing can meet, no value, one value for a mean, an empty name, source, key
         or reason, a control without values or with NaN, or a control beside a reason why there is none.
@@ -265,7 +265,15 @@ def claims_in(outputs: Iterable[Mapping[str, Any]]) -> list[Claim]:
 
 
 def _numbers(value: Any) -> list[float]:
-    values = [float(v) for v in (value if hasattr(value, "__len__") else [value])]
+    if isinstance(value, (Mapping, str, bytes, set, frozenset, np.ma.MaskedArray)):
+        raise TypeError(f"value: got {type(value).__name__}, expected a number, or numbers in a row")
+    values = list(value) if hasattr(value, "__len__") and np.ndim(value) else [value]
+    try:
+        if any(isinstance(getattr(v, "item", lambda v=v: v)(), (str, bytes)) for v in values):
+            raise TypeError
+        values = [float(v) for v in values]
+    except (TypeError, ValueError):
+        raise TypeError(f"value: got {value!r}, expected a number, or numbers in a row") from None
     if not values:
         raise ValueError("value: got an empty sequence, expected at least one number")
     return values

@@ -9,13 +9,17 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.linalg import eigh_tridiagonal
-from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigsh
+from scipy.sparse import issparse
+from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, aslinearoperator, eigsh
 
 from . import _checks, _random
 from ._checks import Array
 from .laws import Law
+from .spectra.values import unit_of
 
 Operator: TypeAlias = LinearOperator | np.ndarray
+
+_ASYMMETRY = 1e-3  # of the norm of a product, which float32 rounds to 1e-6 or so
 
 
 class Eigenpairs(NamedTuple):
@@ -23,10 +27,10 @@ class Eigenpairs(NamedTuple):
 
     Attributes
     ----------
-    values : array, (k,), float64
-        Eigenvalues, descending.
-    vectors : array, (size, k), float64
-        Their eigenvectors, in columns.
+    values : array, (k,)
+        Eigenvalues, descending, of the dtype of the operator: float32 of one in float32, float64 of any other.
+    vectors : array, (size, k)
+        Their eigenvectors, in columns, of the same dtype.
 
     Examples
     --------
@@ -62,15 +66,58 @@ class Alignment(NamedTuple):
     standard_error: float
 
 
+class _Symmetric(LinearOperator):
+    """An operator whose products are checked: finite, and x'(A y) = y'(A x) for each two that follow each other."""
+
+    def __init__(self, operator: LinearOperator) -> None:
+        super().__init__(operator.dtype, operator.shape)
+        self._operator = operator
+        self._last: tuple[np.ndarray, np.ndarray, float] | None = None  # x and A x, of length 1, and |A x| / |x|
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x).reshape(-1)
+        image = np.asarray(self._operator.matvec(x)).reshape(-1)
+        if np.iscomplexobj(image):
+            raise TypeError(f"operator: got products of dtype {image.dtype}, expected real numbers")
+        if not np.isfinite(image).all():
+            raise ValueError("operator: got a product with NaN or infinite entries, expected finite ones")
+        length, size = _norm(x) or 1.0, _norm(image)
+        x, unit, growth = x / length, image / (size or 1.0), size / length
+        if self._last is not None:
+            before, there, back = self._last
+            if abs(growth * (before @ unit) - back * (x @ there)) > _ASYMMETRY * max(growth, back):
+                raise ValueError("operator: got one that is not symmetric, expected operator = operator'")
+        self._last = x, unit, growth
+        return image
+
+
+def _norm(vector: np.ndarray) -> float:
+    """Of any scale: no square is beyond float64."""
+    unit = unit_of(float(np.abs(vector).max(initial=0)))
+    return float(np.linalg.norm(vector / unit)) * unit
+
+
 def _square(operator: Operator) -> LinearOperator:
-    """`operator` as a LinearOperator; TypeError or ValueError for anything that is not square."""
+    """`operator` as a LinearOperator whose products are checked; TypeError or ValueError for what is not symmetric."""
+    if isinstance(operator, _Symmetric):
+        return operator
+    if isinstance(operator, np.ma.MaskedArray):
+        raise TypeError("operator: got a masked array, expected a LinearOperator or a matrix without a mask")
+    matrix = operator if isinstance(operator, np.ndarray) or issparse(operator) else None
     try:
         operator = aslinearoperator(operator)
     except TypeError:
         raise TypeError(f"operator: got {type(operator).__name__}, expected a LinearOperator or a matrix") from None
     if operator.shape[0] != operator.shape[1]:
         raise ValueError(f"operator: got shape {operator.shape}, expected a square one")
-    return operator
+    if operator.dtype is not None and np.dtype(operator.dtype).kind not in "biuf":
+        raise TypeError(f"operator: got dtype {operator.dtype}, expected real numbers")
+    if matrix is not None:
+        if not np.isfinite(matrix.data if issparse(matrix) else matrix).all():
+            raise ValueError("operator: got NaN or infinite entries, expected finite numbers")
+        if abs(matrix - matrix.T).max() > 1e-4 * abs(matrix).max():
+            raise ValueError("operator: got a matrix that is not symmetric, expected operator = operator'")
+    return _Symmetric(operator)
 
 
 def top_eigenvalues(
@@ -108,9 +155,10 @@ def top_eigenvalues(
     Raises
     ------
     TypeError
-        An operator that is none, k or basis that is no integer, a start or a tolerance that holds no numbers.
+        An operator that is none or complex, k or basis that is no integer, a start or a tolerance without numbers.
     ValueError
-        An operator that is not square, k or basis out of range, a start of another length or not finite.
+        An operator that is not square, not symmetric or gives NaN, k or basis out of range, a start of another length
+        or not finite.
     scipy.sparse.linalg.ArpackNoConvergence
         Too many products (not known to happen at tolerances above rounding).
 
@@ -135,7 +183,15 @@ def top_eigenvalues(
     tolerance = _checks.real("tolerance", tolerance)
     if basis is not None and not k + 2 <= _checks.integer("basis", basis) <= size:
         raise ValueError(f"basis: got {basis}, expected {k + 2} to {size}")
-    values, vectors = eigsh(operator, k, which="LA", v0=start, ncv=basis, tol=tolerance)
+    try:
+        values, vectors = eigsh(operator, k, which="LA", v0=start, ncv=basis, tol=tolerance)
+    except ArpackError as error:
+        if isinstance(error, ArpackNoConvergence) or operator.matvec(start).any():
+            raise
+        start = _random.stream("lanczos", seed).standard_normal(size)  # the other one is an eigenvector of 0
+        if not operator.matvec(start).any():  # zero, where every vector is an eigenvector
+            return Eigenpairs(np.zeros(k), np.eye(size, k))
+        values, vectors = eigsh(operator, k, which="LA", v0=start, ncv=basis, tol=tolerance)
     order = np.argsort(values)[::-1]
     return Eigenpairs(values[order], vectors[:, order])
 
@@ -146,8 +202,8 @@ def spectral_density(operator: Operator, *, steps: int = 60, probes: int = 3, se
     Each probe is a random vector. `steps` products with it give the nodes and weights of a Gauss quadrature, whose cdf
     the true one crosses at every node; between them it is interpolated, smooth and monotone. What is finer than the
     distance of two nodes, about one part in `steps` of the width of the spectrum, does not show. Eigenvalues that the
-    nodes have found, to 1e-6 of the largest, become atoms: 0 where the rank is low, or outliers. The mass of an outlier
-    is uncertain by as much as it is large.
+    nodes have found, to 1e-6 of the largest, become atoms: 0 where the rank is low, or outliers; so does a node that is
+    alone, as the only one of a single step. The mass of an outlier is uncertain by as much as it is large.
 
     Parameters
     ----------
@@ -168,9 +224,9 @@ def spectral_density(operator: Operator, *, steps: int = 60, probes: int = 3, se
     Raises
     ------
     TypeError
-        An operator that is none, steps or probes that are no integers.
+        An operator that is none or complex, steps or probes that are no integers.
     ValueError
-        An operator that is not square, steps or probes below 1.
+        An operator that is not square, not symmetric or gives NaN, steps or probes below 1.
 
     References
     ----------
@@ -192,8 +248,8 @@ def spectral_density(operator: Operator, *, steps: int = 60, probes: int = 3, se
     found = [quadrature(operator, rng.standard_normal(size), steps) for _ in range(probes)]
     scale = max(float(np.abs(q.nodes).max()) for q in found)
     exact = [q.errors <= 1e-6 * scale for q in found]
-    rest = [(q.nodes[~e], q.weights[~e] / probes) for q, e in zip(found, exact, strict=True)]
-    rest = tuple(pair for pair in rest if len(pair[0]) > 1)
+    exact = [e | (e.sum() == len(e) - 1) for e in exact]  # one node makes no band
+    rest = tuple((q.nodes[~e], q.weights[~e] / probes) for q, e in zip(found, exact, strict=True) if not e.all())
     locations = np.concatenate([q.nodes[e] for q, e in zip(found, exact, strict=True)])
     masses = np.concatenate([q.weights[e] / probes for q, e in zip(found, exact, strict=True)])
     return Law((LanczosBand(rest),) if rest else (), tuple(_merged(locations, masses, 1e-5 * scale)))
@@ -237,9 +293,10 @@ def estimate_alignment(
     Raises
     ------
     TypeError
-        An operator that is none, y that holds no numbers, probes that are no integer.
+        An operator that is none or complex, y that holds no numbers, probes that are no integer.
     ValueError
-        An operator that is not square, y of another length, not finite or zero; a zero operator; probes below 2.
+        An operator that is not square, not symmetric or gives NaN, y of another length, not finite or zero; a zero
+        operator; probes below 2.
 
     References
     ----------
@@ -262,13 +319,16 @@ def estimate_alignment(
         draws = (
             operator.matvec(rng.choice([-1.0, 1.0], size)) for _ in range(_checks.integer("probes", probes, least=2))
         )
-        squares = np.array([image @ image for image in draws])
-        norm, spread = math.sqrt(squares.mean()), float(squares.std(ddof=1)) / math.sqrt(len(squares))
-    scale = _checks.real("norm", norm) * float(y @ y)
-    if scale == 0:
+        norms = np.array([_norm(image) for image in draws])
+        unit = unit_of(float(norms.max()))  # so that no square is beyond float64
+        squares = (norms / unit) ** 2
+        norm, spread = math.sqrt(squares.mean()) * unit, float(squares.std(ddof=1)) / math.sqrt(len(squares))
+        spread /= float(squares.mean()) or 1.0
+    length = _norm(y)
+    if _checks.real("norm", norm) * length == 0:
         raise ValueError("operator, y: got zeros only, expected a kernel and labels that are not all zero")
-    value = float(y @ operator.matvec(y)) / scale
-    return Alignment(value, abs(value) * spread / (2 * norm**2))
+    value = float(y / length @ (operator.matvec(y / length) / norm))
+    return Alignment(value, abs(value) * float(spread) / 2)
 
 
 class Quadrature(NamedTuple):
@@ -325,14 +385,15 @@ def quadrature(operator: LinearOperator, start: np.ndarray, steps: int) -> Quadr
     """
     basis = np.empty((steps, len(start)))
     diagonal, beside = np.empty(steps), np.empty(steps)
-    vector, scale = start / np.linalg.norm(start), 0.0
+    operator = _square(operator)
+    vector, scale = start / _norm(start), 0.0
     for j in range(steps):
         basis[j] = vector
-        vector = operator.matvec(vector)
+        vector = np.array(operator.matvec(vector), dtype=float)
         diagonal[j] = vector @ basis[j]
         for _ in range(2):
             vector -= basis[: j + 1].T @ (basis[: j + 1] @ vector)
-        beside[j] = np.linalg.norm(vector)
+        beside[j] = _norm(vector)
         scale = max(scale, abs(diagonal[j]), beside[j])
         if beside[j] <= 1e-6 * scale:  # nothing new but rounding
             steps = j + 1
@@ -350,8 +411,15 @@ class _Staircase:
         places = np.concatenate([[nodes[0] - gaps[0]], nodes, [nodes[-1] + gaps[1]]])
         mass = np.concatenate([[0.0], np.cumsum(weights) - weights / 2, [weights.sum()]])
         self.lo, self.hi = places[0], places[-1]
-        self.cdf = PchipInterpolator(places, mass)
-        self.density = self.cdf.derivative()
+        self._unit = unit_of(float(np.abs(places).max()))  # so that no slope is beyond float64
+        self._mass = PchipInterpolator(places / self._unit, mass)
+        self._slope = self._mass.derivative()
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        return self._mass(x / self._unit)
+
+    def density(self, x: np.ndarray) -> np.ndarray:
+        return self._slope(x / self._unit) / self._unit
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from . import _checks, kernels, laws, spectra
 from .data import Dataset
 from .networks import evaluation
 from .networks.two_layer import inherits, is_plain
-from .spectra.values import leading, smaller_gram
+from .spectra.values import leading, smaller_gram, unit_of
 from .training import Run
 
 
@@ -35,7 +35,8 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
         strength, |Delta W| in units of the threshold (h d)^(1/4) of a spike, see `laws.spike_threshold`; alpha, misfit
         and dynamic_range, see `spectra.describe`; overlap_start and overlap, of the top k - 1 right singular vectors
         with the k - 1 directions between the class means of what enters the layer, NaN where these span fewer. NaN
-        where a matrix has fewer than 20 values.
+        where a matrix has fewer than 20 values. Of a matrix that starts at zero, which has no unit, top and strength
+        are NaN too; of one that is not finite, all.
 
     Raises
     ------
@@ -54,8 +55,11 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
     entered = [_entering(net, data.x, list(before)) for net in (run.before, run.after)]
     rows = {}
     for name, start in before.items():
-        scale = 1 / float(start.double().square().mean().sqrt())
+        scale = 1 / (_rms(start) or 1.0)
         old, new = start.double() * scale, after[name].double() * scale
+        if not (torch.isfinite(old).all() and torch.isfinite(new).all()):
+            rows[name] = dict.fromkeys(_COLUMNS, math.nan)
+            continue
         values, overlaps = [], []
         for x, matrix in zip(entered, (old, new), strict=True):
             directions = _class_directions(x[name], data.y)
@@ -68,12 +72,25 @@ def layers(run: Run, data: Dataset) -> pd.DataFrame:
         change = math.sqrt(float(torch.linalg.eigvalsh(smaller_gram(new - old))[-1].clamp_min(0)))
         strength = change / laws.spike_threshold(*start.shape)
         row = {"top_start": float(values[0][0]), "top": float(values[1][0]), "strength": strength}
-        described = spectra.describe(values[0], values[1], (len(start), start.shape[1]))
+        if not start.any():  # such a matrix has no unit
+            row |= {"top": math.nan, "strength": math.nan}
+        described = spectra.describe(values[0], values[1], (len(start), start.shape[1]), dtype=start.dtype)
         row |= {
             quantity: described[quantity] for quantity in ("outliers", "bulk_drift", "alpha", "misfit", "dynamic_range")
         }
         rows[name] = row | dict(zip(("overlap_start", "overlap"), overlaps, strict=True))
-    return pd.DataFrame(rows).T
+    return pd.DataFrame(rows, index=list(_COLUMNS)).T
+
+
+_COLUMNS = (
+    "top_start", "top", "strength", "outliers", "bulk_drift", "alpha", "misfit", "dynamic_range", "overlap_start",
+    "overlap",
+)  # fmt: skip
+
+
+def _rms(matrix: Tensor) -> float:
+    unit = unit_of(float(matrix.abs().max()))  # so that no square is beyond float64
+    return float((matrix.double() / unit).square().mean().sqrt()) * unit
 
 
 def _entering(net: nn.Module, x: Tensor, names: list[str]) -> dict[str, Tensor]:

@@ -151,3 +151,29 @@ def test_without_ipython_a_claim_is_checked_all_the_same(monkeypatch):
     assert claims.check("a", 2.0, above=1, source="s") == 2.0
     with pytest.raises(claims.ClaimFailed):
         claims.check("a", 2.0, above=3, source="s")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"first": 0.5},
+        "0.5",
+        ["0.5", "0.6"],
+        b"1",
+        {0.5, 0.6},
+        [None],
+        [[0.5, 0.6]],
+        np.array("0.5"),
+        np.ma.masked_array([0.5, 9.0], mask=[False, True]),
+    ],
+)
+def test_what_is_no_number_and_no_row_of_numbers_is_refused(value):
+    with pytest.raises(TypeError, match=r"^value: got "):
+        claims.check("small", value, below=1, source="measured")
+    with pytest.raises(TypeError, match=r"^value: got "):
+        claims.quote("key", value)
+
+
+@pytest.mark.parametrize("value", [0.5, np.float32(0.5), np.array(0.5), np.array([0.5, 0.25]), (0.5, 0.25)])
+def test_numbers_of_every_kind_are_checked(value):
+    assert claims.check("small", value, below=1, source="measured") is value

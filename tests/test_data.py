@@ -63,7 +63,7 @@ def test_mnist_is_centered_and_scaled():
         ("directions", {"directions": 6}, ValueError),
         ("noise", {"noise": -0.1}, ValueError),
         ("noise", {"noise": math.nan}, ValueError),
-        ("activation", {"teacher": "cube"}, ValueError),
+        ("teacher", {"teacher": "cube"}, ValueError),
         ("seed", {"seed": -1}, ValueError),
         ("seed", {"seed": "a"}, TypeError),
     ],
@@ -167,3 +167,9 @@ def test_no_network_is_said(monkeypatch):
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", cut)
     with pytest.raises(ConnectionError, match=r"openml.org.*no route"):
         data.fetch_images("MNIST", 20)
+
+
+@pytest.mark.parametrize("teacher, error", [(5, TypeError), (None, TypeError), ("sign", ValueError)])
+def test_an_unknown_teacher_is_called_teacher(teacher, error):
+    with pytest.raises(error, match=r"^teacher: got "):
+        data.teacher_student(10, 5, teacher=teacher)

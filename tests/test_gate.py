@@ -14,6 +14,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import execute as execution
 import jupytext
 import nbformat
 import pytest
@@ -78,6 +79,18 @@ def broken_run(tmp_path_factory):
     stale.write_text(stale.read_text().replace("print(1)", "print(2)"))
     install_kernel_without_helpers(root / "jupyter")
     return execute(root, JUPYTER_PATH=str(root / "jupyter"))
+
+
+def test_a_kernel_of_another_environment_is_not_taken(tmp_path, monkeypatch):
+    spec = tmp_path / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    argv = ["no-such-python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Another", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    with execution.environment() as variables:
+        find = "from jupyter_client.kernelspec import get_kernel_spec; print(get_kernel_spec('python3').argv[0])"
+        done = subprocess.run([sys.executable, "-c", find], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == sys.executable
 
 
 def test_gate_closes(broken_run):

@@ -322,3 +322,21 @@ def test_half_precision_sums_in_single(dtype, two_layers):
         torch.testing.assert_close(cross, found[:, :2], rtol=1e-3, atol=1e-3 * float(wanted.abs().max()))
         product = operator(net, x) @ np.eye(4)[1]
         np.testing.assert_allclose(product, found[1], rtol=0.01, atol=1e-3 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize("classes", [3, 500])
+def test_labels_in_many_columns_need_no_square_of_their_number(classes):
+    rng = np.random.default_rng(2)
+    root = torch.from_numpy(rng.standard_normal((20, 20)))
+    kernel, y = root @ root.T, torch.zeros(20, classes, dtype=torch.float64)
+    y[torch.arange(20), torch.from_numpy(rng.integers(classes, size=20))] = 1
+    right = float((kernel * (y @ y.T)).sum() / kernel.norm() / (y @ y.T).norm())
+    assert kernels.alignment(kernel, y) == pytest.approx(right, rel=1e-12)
+    wide = torch.cat([y, torch.zeros(20, 30000 - classes)], 1)
+    assert kernels.alignment(kernel, wide) == pytest.approx(right, rel=1e-12)  # 7 GB by the other product
+
+
+@pytest.mark.parametrize("unit", [2.0**-900, 2.0**900])
+def test_alignment_does_not_depend_on_the_scale(unit):
+    kernel, y = torch.diag(torch.arange(1.0, 6.0)).double(), torch.arange(5.0).double()
+    assert kernels.alignment(kernel * unit, y * unit) == pytest.approx(kernels.alignment(kernel, y), rel=1e-12)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 
 from helpers import _random, kernels, lanczos, laws
@@ -150,3 +151,65 @@ def test_bad_input_is_refused():
         lanczos.estimate_alignment(matrix, np.zeros(20))
     with pytest.raises(ValueError, match="got zeros only"):
         lanczos.estimate_alignment(np.zeros((20, 20)), np.ones(20))
+
+
+def by_products(matrix):
+    """The matrix as an operator that is known by its products alone, and a list with an entry for each."""
+    products = []
+
+    def matvec(x):
+        products.append(0)
+        return matrix @ x
+
+    return LinearOperator(matrix.shape, matvec=matvec, dtype=matrix.dtype), products
+
+
+NOISE = np.random.default_rng(4).standard_normal((70, 70))
+
+
+@pytest.mark.parametrize(
+    "operator, message",
+    [
+        (np.triu(np.ones((9, 9))), "not symmetric"),
+        (scipy.sparse.csr_array(np.tril(np.ones((9, 9)))), "not symmetric"),
+        (by_products(NOISE)[0], "not symmetric"),
+        (by_products(NOISE @ NOISE.T + 2 * np.triu(NOISE))[0], "not symmetric"),
+        (1j * np.eye(9), "dtype complex128"),
+        (np.full((9, 9), np.nan), "NaN"),
+        (by_products(np.full((9, 9), np.inf))[0], "NaN or infinite"),
+        (np.ma.masked_array(np.eye(9), mask=np.eye(9)), "masked array"),
+    ],
+)
+def test_operators_without_a_real_spectrum_are_refused(operator, message):
+    for call in (lanczos.top_eigenvalues, lanczos.spectral_density):
+        with pytest.raises((TypeError, ValueError), match=f"^operator: got .*{message}"), np.errstate(invalid="ignore"):
+            call(operator)
+
+
+def test_looking_for_symmetry_takes_no_product():
+    operator, products = by_products(NOISE @ NOISE.T)
+    lanczos.spectral_density(operator, steps=8, probes=3)
+    assert len(products) == 24
+
+
+def test_the_zero_operator_and_a_start_in_the_null_space():
+    assert lanczos.top_eigenvalues(np.zeros((25, 25)), k=3).values.tolist() == [0, 0, 0]
+    assert lanczos.spectral_density(np.zeros((25, 25))).atoms == ((0.0, 1.0),)
+    diagonal = np.diag(np.r_[np.zeros(20), 1.0, 4.0, 9.0])
+    values = lanczos.top_eigenvalues(diagonal, k=2, start=np.eye(23)[0]).values
+    np.testing.assert_allclose(values, [9, 4])
+
+
+@pytest.mark.parametrize("unit", [2.0**-700, 2.0**700])
+def test_no_scale_is_too_large_or_too_small(unit):
+    kernel, y = NOISE @ NOISE.T, NOISE[0]
+    small, scaled = (lanczos.spectral_density(kernel * scale, steps=12) for scale in (1.0, unit))
+    np.testing.assert_allclose(scaled.cdf(unit * np.arange(0, 300, 20)), small.cdf(np.arange(0, 300, 20)), rtol=1e-6)
+    assert lanczos.estimate_alignment(kernel * unit, y) == pytest.approx(lanczos.estimate_alignment(kernel, y))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_few_steps_lose_no_mass(steps):
+    law = lanczos.spectral_density(NOISE @ NOISE.T, steps=steps, probes=4)
+    assert float(law.cdf(1e6)) == pytest.approx(1)
+    assert lanczos.spectral_density(np.diag([1.0, 2.0]), steps=steps).cdf(3.0) == pytest.approx(1)

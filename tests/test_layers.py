@@ -240,3 +240,18 @@ def test_layers_of_another_kind_are_refused_by_their_name(run):
     x, y = torch.ones(6, 2, dtype=torch.long), data.one_hot(torch.arange(6) % 3, 3)
     with pytest.raises(ValueError, match=r"^run: got layer '0.weight', a Embedding"):
         measure.layers(training.Run(net, net, None), data.Dataset(x, y, x, y, None, "words"))
+
+
+def test_a_layer_that_starts_at_zero_has_no_unit_and_one_that_is_not_finite_no_numbers(run):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(40, 30), nn.ReLU(), nn.Linear(30, 25), nn.Linear(25, 3))
+    nn.init.zeros_(net[2].weight)
+    trained = training.train(net, run[1], lr=0.1, epochs=3)
+    row = measure.layers(trained, run[1]).loc["2.weight"]
+    assert row["top_start"] == 0 and row[["top", "strength", "outliers", "bulk_drift", "overlap_start"]].isna().all()
+    assert 0 < row["overlap"] <= 1
+    with torch.no_grad():
+        trained.after[3].weight[0, 0] = math.inf
+    table = measure.layers(trained, run[1])
+    assert table.loc["3.weight"].isna().all() and math.isfinite(table.loc["0.weight", "top"])
+    assert table.columns.tolist() == measure.layers(*run).columns.tolist()

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from unittest import mock
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -205,6 +207,13 @@ def test_steps_that_are_given():
     assert watch.values("0.weight").index.tolist() == [0, 10, 20]
 
 
+def test_steps_that_are_told_in_leaps_are_recorded():
+    watch = SpectralMonitor(mlp(), every=50)
+    assert [watch.step(k) for k in (30, 60, 90, 170, 199, 200)] == [False, True, False, True, False, True]
+    assert watch.step(160) and not watch.step(180)  # back to a checkpoint, whose step had no record of its own
+    assert watch.frame["step"].unique().tolist() == [0, 60, 160]
+
+
 @pytest.mark.filterwarnings("ignore:Guards may run slower")  # of torch on Python 3.13.0
 def test_compiled_model_is_looked_at_through_its_wrapper():
     net = mlp()
@@ -272,6 +281,116 @@ def test_weights_that_are_not_finite_end_no_training():
     watch.step()
     assert watch.verdicts["0.weight"] == "not finite"
     assert watch.verdicts["4.weight"] == "invariant bulk"
+
+
+def test_a_model_that_changes_gets_rows_that_say_so(tmp_path):
+    net = nn.Sequential(nn.Linear(40, 60), nn.Linear(60, 50), nn.Linear(50, 30))
+    watch = SpectralMonitor(net, every=1, path=tmp_path, probe=(X[:8], Y[:8]))
+    net[0], net[1] = nn.Linear(40, 70), nn.Identity()
+    with pytest.warns(UserWarning, match="^probe: its kernels cannot be computed any more"):
+        watch.step()
+    assert watch.verdicts.to_dict() == {"0.weight": "another shape", "1.weight": "gone", "2.weight": "invariant bulk"}
+    last = watch.frame[watch.frame["step"] == 1].set_index("name")
+    right = torch.linalg.svdvals(net[0].weight.detach().double())
+    assert last.loc["0.weight", "top"] == pytest.approx(float(right[0]))
+    assert np.isnan(last.loc["0.weight", "outliers"]) and last.loc["1.weight", "size"] == 0
+    assert watch.values("1.weight").shape == (2, 50) and watch.values("1.weight").loc[1].isna().all()
+    figure = watch.plot()
+    assert "another shape" in figure.axes[0].get_title()
+    plt.close(figure)
+    with pytest.raises(ValueError, match=r"^path: got .* of another model"):
+        SpectralMonitor(net, path=tmp_path)
+
+
+@pytest.mark.parametrize("other", [nn.Linear(40, 71), nn.Linear(41, 60), nn.Linear(60, 40)])
+def test_records_of_another_shape_are_refused(tmp_path, other):
+    SpectralMonitor(nn.Linear(40, 60), path=tmp_path)
+    with pytest.raises(ValueError, match=r"^path: got .* of another model"):
+        SpectralMonitor(other, path=tmp_path)
+
+
+def test_a_run_that_began_with_nan_can_be_resumed(tmp_path):
+    net = nn.Sequential(nn.Linear(40, 30), nn.Linear(30, 30))
+    nn.init.constant_(net[1].weight, math.nan)
+    SpectralMonitor(net, path=tmp_path)
+    assert SpectralMonitor(net, path=tmp_path).verdicts.to_dict()["1.weight"] == "not finite"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"text", b"whole, but for the end"])
+def test_a_start_that_cannot_be_read_is_refused_by_name(tmp_path, content):
+    net = nn.Linear(40, 30)
+    SpectralMonitor(net, path=tmp_path)
+    file = tmp_path / "start.npz"
+    file.write_bytes(file.read_bytes()[:-300] if len(content) > 5 else content)
+    with pytest.raises(ValueError, match=r"^path: got .* whose start.npz cannot be read"):
+        SpectralMonitor(net, path=tmp_path)
+    assert (tmp_path / "records.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "broken", [b"\0\0\n", b"{}\n", b'{"step": 1, "rows": 3, "values": {}}\n', b"\xff\n", b"null\n"]
+)
+def test_whole_records_behind_a_broken_line_are_kept(tmp_path, broken):
+    net = nn.Linear(40, 30)
+    watch = SpectralMonitor(net, path=tmp_path, every=1)
+    for _ in range(3):
+        watch.step()
+    file = tmp_path / "records.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([lines[0], broken, *lines[2:]]))
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="^path: 1 of [45] lines in .* cannot be read"):
+            resumed = SpectralMonitor(net, path=tmp_path, every=1)
+        resumed.step()
+    assert resumed.frame["step"].unique().tolist() == [0, 2, 3, 4, 5]
+
+
+def test_a_last_record_without_the_end_of_its_line_is_kept(tmp_path):
+    net = nn.Linear(40, 30)
+    SpectralMonitor(net, path=tmp_path, every=1).step()
+    file = tmp_path / "records.jsonl"
+    file.write_bytes(file.read_bytes()[:-1])
+    SpectralMonitor(net, path=tmp_path, every=1).step()
+    assert SpectralMonitor(net, path=tmp_path).frame["step"].tolist() == [0, 1, 2]
+
+
+def test_a_disk_that_is_full_from_the_beginning(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    net = nn.Linear(40, 30)
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="^path: .*No space left"):
+        patch.setattr(np, "savez", full)
+        watch = SpectralMonitor(net, every=1, path=tmp_path)
+        watch.step()
+    assert not list(tmp_path.iterdir())
+    watch.step()
+    assert SpectralMonitor(net, path=tmp_path).frame["step"].tolist() == [0, 1, 2]
+
+
+def test_a_folder_that_cannot_be_made_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"^path: got '/dev/null/nowhere"):
+        SpectralMonitor(nn.Linear(40, 30), path="/dev/null/nowhere")
+
+
+def test_labels_of_classes_that_nobody_has_cost_nothing():
+    few = torch.arange(12) % 3
+    frames = [SpectralMonitor(mlp(), probe=(X[:12], y)).frame for y in (few, 10**12 + 10**9 * few, few.to(torch.uint8))]
+    for frame in frames[1:]:
+        pd.testing.assert_frame_equal(frame, frames[0])
+
+
+@pytest.mark.parametrize("y", [torch.zeros(12), torch.ones(12).long(), torch.ones(12, 2, 2), torch.ones(11)])
+def test_labels_that_say_nothing_are_refused(y):
+    with pytest.raises(ValueError, match=r"^probe: got "):
+        SpectralMonitor(mlp(), probe=(X[:12], y))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_labels_of_every_float_type(dtype):
+    y = Y[:12].to(dtype)
+    row = SpectralMonitor(mlp(), probe=(X[:12], y)).frame.iloc[-1]
+    assert row["alignment"] == SpectralMonitor(mlp(), probe=(X[:12], y.double())).frame.iloc[-1]["alignment"]
 
 
 def test_records_of_an_older_version_keep_their_numbers(tmp_path):
@@ -396,6 +515,20 @@ class Written:
 
     def add_histogram(self, name, values, step):
         pass
+
+
+def test_tensorboard_of_a_layer_that_is_not_finite_and_one_of_zeros(tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    net = nn.Sequential(nn.Linear(40, 30), nn.Linear(30, 30))
+    watch = SpectralMonitor(net, every=1, probe=(X[:8], Y[:8]))
+    nn.init.constant_(net[0].weight, math.inf)
+    nn.init.zeros_(net[1].weight)
+    watch.step()
+    with SummaryWriter(str(tmp_path)) as writer, mock.patch.object(writer, "add_histogram") as histogram:
+        watch.to_tensorboard(writer)
+    at_step_1 = {call.args[0]: call.args[1] for call in histogram.call_args_list if call.args[2] == 1}
+    assert list(at_step_1) == ["1.weight/values"] and not at_step_1["1.weight/values"].any()
 
 
 def test_tensorboard_after_going_back():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import networks, spectra
+from helpers import laws, networks, spectra
 
 H, D = 600, 400
 
@@ -130,3 +130,37 @@ def test_stable_rank_counts_equal_directions():
 def test_stable_rank_does_not_depend_on_the_scale():
     for scale in (1e-170, 1.0, 1e170):
         assert spectra.stable_rank(np.array([2.0, 1.0]) * scale) == pytest.approx(1.25)
+
+
+VALUES = np.random.default_rng(3).pareto(1.5, 60) + 1
+
+
+@pytest.mark.parametrize("given", [VALUES.astype(">f8"), VALUES[::-1][::-1], list(VALUES), torch.from_numpy(VALUES)])
+def test_the_order_of_bytes_and_the_kind_of_array_do_not_matter(given):
+    assert spectra.fit_power_law(given) == spectra.fit_power_law(VALUES)
+
+
+@pytest.mark.parametrize(
+    "given, what",
+    [
+        pytest.param(
+            VALUES.astype(np.longdouble),
+            "dtype",
+            marks=pytest.mark.skipif(np.longdouble(1).nbytes == 8, reason="long double is float64"),
+        ),
+        (torch.from_numpy(VALUES).to(torch.float8_e4m3fn), "dtype torch.float8_e4m3fn"),
+        (torch.from_numpy(VALUES).to_sparse(), "layout torch.sparse_coo"),
+        (torch.from_numpy(VALUES).to("meta"), "device meta"),
+        (np.ma.masked_greater(VALUES, 5), "masked array"),
+        (VALUES.astype(str), "dtype <U"),
+        (VALUES.astype(object), "dtype object"),
+        (VALUES.astype("datetime64[s]"), "dtype datetime64"),
+        (VALUES + 1j, "dtype torch.complex128"),
+    ],
+)
+def test_arrays_that_are_refused_are_called_by_their_type(given, what):
+    with pytest.raises(TypeError, match=f"^values: got .*({what})"):
+        spectra.fit_power_law(given)
+    if not isinstance(given, np.ndarray) or given.dtype.kind == "c" or isinstance(given, np.ma.MaskedArray):
+        with pytest.raises(TypeError, match=r"^x: got "):
+            laws.marchenko_pastur(0.5).density(given)

@@ -385,3 +385,11 @@ def test_inference_mode_does_not_matter_to_a_training(problem):
         d = data.teacher_student(40, 12, seed=1).to(torch.float64)
         run = training.train(net, d, lr=1.0, epochs=3, batch_size=10)
     assert run.history.equals(wanted.history)
+
+
+def test_accuracy_of_a_run_without_evaluations_is_refused_for_what_it_is():
+    x = torch.randn(20, 10, generator=torch.Generator().manual_seed(0))
+    y = data.one_hot(torch.arange(20) % 2, 2)
+    run = training.train(networks.mlp(10, 2, width=8, depth=1), data.Dataset(x, y, x, y, None, "two"), evaluations=0)
+    with pytest.raises(ValueError, match=r"^test_accuracy: got a run with evaluations=0"):
+        _ = run.test_accuracy

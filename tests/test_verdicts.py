@@ -108,6 +108,45 @@ def test_what_has_no_spectrum_worth_a_word():
     assert words(torch.ones(400), torch.ones(400), (400, 400)) == "no bulk at the start"
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["orthogonal", "rank 4", "projection", "two levels"])
+def test_values_that_are_equal_or_zero_up_to_rounding_are_no_bulk_and_no_tail(kind, dtype):
+    q = torch.linalg.qr(gaussian(80, 80)).Q
+    start = {
+        "orthogonal": q,
+        "rank 4": gaussian(80, 4) @ gaussian(4, 80, seed=1),
+        "projection": q[:, :40] @ q[:, :40].T,
+        "two levels": (q * torch.tensor([3.0] * 30 + [1.0] * 50, dtype=torch.float64)) @ q.T,
+    }[kind].to(dtype)
+    noise = 1e-3 * gaussian(80, 80, seed=2)
+    before, after = (spectra.singular_values(matrix.double()) for matrix in (start, start + noise))
+    for values in (before, after):
+        row = verdicts.describe(before, values, (80, 80), dtype=dtype)
+        assert verdicts.verdict(row) == "no bulk at the start" and math.isnan(row["outliers"])
+    if kind in ("orthogonal", "rank 4", "projection"):
+        assert math.isnan(verdicts.describe(before, before, (80, 80), dtype=dtype)["alpha"])
+    with pytest.raises(ValueError, match="before: got values at its edge that are equal up to rounding"):
+        spectra.compare(before, after, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rounding_takes_no_bulk_from_a_random_matrix(dtype):
+    weight = gaussian(700, 20).to(dtype).double()
+    row = verdicts.describe(*[spectra.singular_values(weight)] * 2, (700, 20), dtype=dtype)
+    assert verdicts.verdict(row) == "invariant bulk"
+
+
+@pytest.mark.parametrize("power", [-990, -600, 600, 1000])
+def test_a_verdict_does_not_depend_on_the_scale(power):
+    before, after = (spectra.singular_values(matrix) for matrix in (START, spiked(2.0, 2.5)))
+    row, scaled = (verdicts.describe(before * unit, after * unit, SHAPE) for unit in (1.0, 2.0**power))
+    assert verdicts.verdict(scaled) == verdicts.verdict(row) == "bulk and 2 outliers"
+    for name, value in row.items():
+        unit = 2.0**power if name in ("top", "bulk_drift", "edge_before", "mp_edge") else 1.0
+        if name not in ("mp_variance", "xmin"):
+            assert scaled[name] == pytest.approx(value * unit, rel=1e-9, abs=0), name
+
+
 def test_a_matrix_that_starts_at_zero():
     rank_four = gaussian(600, 4) @ gaussian(4, 400)
     assert words(rank_four, torch.zeros(SHAPE)) == "no bulk at the start"

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.nn.utils import prune
 
 from helpers import monitor, spectra
+from helpers.monitor import SpectralMonitor
 from helpers.networks import TwoLayerNet
 
 
@@ -200,3 +201,43 @@ def test_the_monitor_follows_a_pruned_layer():
         watch.step()
         weight = (net[0].weight_orig * net[0].weight_mask).detach().double()
         np.testing.assert_allclose(watch.values("0.weight").iloc[-1], torch.linalg.svdvals(weight), atol=1e-6)
+
+
+class Conv1D(nn.Module):
+    """Of the same name as that of transformers, with a weight (out, in)."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.inner = nn.Parameter(torch.ones(3, 5)), nn.Conv1d(2, 4, 3)
+
+
+def test_a_class_is_not_known_by_its_name_alone():
+    found = spectra.weight_matrices(nn.Sequential(Conv1D(), nn.Linear(5, 6)))
+    assert {name: tuple(w.shape) for name, w in found.items()} == {"0.inner.weight": (4, 6), "1.weight": (6, 5)}
+
+
+def holding(weight):
+    layer = nn.Linear(5, 4, bias=False)
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    return layer
+
+
+@pytest.mark.parametrize(
+    "layer, what",
+    [
+        (holding(torch.ones(4, 5, dtype=torch.uint8)), "of dtype torch.uint8"),
+        (holding(torch.ones(4, 5).to(torch.float8_e4m3fn)), "of dtype torch.float8_e4m3fn"),
+        (holding(torch.ones(4, 5).to_sparse()), "of layout torch.sparse_coo"),
+        (holding(torch.ones(4, 5, dtype=torch.complex64)), "of dtype torch.complex64"),
+        (holding(torch.ones(0)), r"of shape \(0,\)"),
+        (holding(torch.ones(20)), r"of shape \(20,\)"),
+        (nn.Linear(5, 4, device="meta"), "on the device meta"),
+        (nn.LazyLinear(4), "not initialized"),
+    ],
+)
+def test_weights_that_are_no_dense_matrix_of_numbers_are_refused_by_name(layer, what):
+    net = nn.Sequential(nn.Linear(30, 5), layer)
+    with pytest.raises(ValueError, match=f"^net: got '1.weight' .*{what}"):
+        spectra.weight_matrices(net)
+    with pytest.raises(ValueError, match=f"^model: got '1.weight' .*{what}"):
+        SpectralMonitor(net)

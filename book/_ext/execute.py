@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 import kept
@@ -22,6 +23,7 @@ import machine
 import nbformat
 import yaml
 from chapter_key import chapter_key, code_cells
+from ipykernel.kernelspec import write_kernel_spec
 from jupyter_cache.cache.main import JupyterCacheBase
 from kept import Execution
 from notebook_cache import hand_over, handed_over, open_cache, read_notebook
@@ -138,12 +140,25 @@ def keyed(path: Path, timeout: int, product: float) -> tuple[str, Execution]:
     return key, execution
 
 
+@contextmanager
+def environment() -> Iterator[dict[str, str]]:
+    """The variables that chapters run under: python3 is this Python, whatever JUPYTER_PATH or the user calls so."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_kernel_spec(Path(folder, "kernels", "python3"))
+        paths = [folder, *filter(None, [os.environ.get("JUPYTER_PATH")])]
+        yield os.environ | ENVIRONMENT | {"JUPYTER_PATH": os.pathsep.join(paths)}
+
+
 def execute(path: Path, timeout: int, product: float = 1.0) -> Execution:
     """Run a copy in an empty folder, where it finds `helpers` only if that is installed.
 
     `product` is the unit of its cost, as `product_seconds` gives it.
     """
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        environment() as variables,
+        tempfile.TemporaryFile("w+") as log,
+    ):
         copy = Path(shutil.copy(path, folder))
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -152,7 +167,7 @@ def execute(path: Path, timeout: int, product: float = 1.0) -> Execution:
                 *(f"--nbmake-timeout={timeout}", "-q", "--no-header", "-p", "no:cacheprovider"),
             ],
             cwd=folder,
-            env=os.environ | ENVIRONMENT,
+            env=variables,
             stdout=log,
             stderr=subprocess.STDOUT,
         )

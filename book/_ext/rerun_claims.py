@@ -6,7 +6,6 @@ Nothing of it goes into the cache or the pages. As with papermill, a cell after 
 
 import argparse
 import ast
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
-from execute import ENVIRONMENT
+from execute import environment
 from notebook_cache import read_notebook
 
 from helpers.claims import Claim, claims_in
@@ -76,14 +75,14 @@ def chosen_chapters(parser: argparse.ArgumentParser, options: argparse.Namespace
 
 def rerun(path: Path, seeds: list[int]) -> nbformat.NotebookNode:
     """The chapter, executed with these seeds in an empty folder, errors and all."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, environment() as variables:
         copy = Path(folder, path.name)
         nbformat.write(reseeded(read_notebook(path), seeds), copy)
         command = ["-m", "nbconvert", "--to", "notebook", "--execute", "--allow-errors", "--inplace", path.name]
         done = subprocess.run(
             [sys.executable, *command, "--ExecutePreprocessor.timeout=-1"],
             cwd=folder,
-            env=os.environ | ENVIRONMENT,
+            env=variables,
             capture_output=True,
             text=True,
             check=False,

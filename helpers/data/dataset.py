@@ -150,8 +150,11 @@ def teacher_student(
     k, noise = _checks.integer("directions", directions), _checks.real("noise", noise)
     if k > d:
         raise ValueError(f"directions: got {k}, expected at most d = {d}")
-    if isinstance(teacher, str) or not callable(teacher):
-        teacher = normalized(teacher)
+    if not callable(teacher):
+        try:
+            teacher = normalized(teacher)
+        except (TypeError, ValueError) as error:
+            raise type(error)(str(error).replace("activation:", "teacher:", 1)) from None
     rng = _random.stream("teacher_student", seed)
     beta = torch.linalg.qr(_random.gaussian(rng, d, k)).Q
     x = _random.gaussian(rng, n + n_test, d)

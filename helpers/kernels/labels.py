@@ -11,7 +11,7 @@ from .. import _checks
 from ..data import Dataset
 from ..networks import TwoLayerNet
 from ..networks.two_layer import is_plain
-from ..spectra.values import SMALLEST
+from ..spectra.values import SMALLEST, smaller_gram, unit_of
 from ..training import r2
 from .tangent import both_layers
 
@@ -59,10 +59,10 @@ def alignment(kernel: Tensor, y: Tensor, *, centered: bool = False) -> float:
     y = y.reshape(len(y), -1)
     if centered:
         k = k - k.mean(0) - k.mean(1, keepdim=True) + k.mean()
-    scale = float(k.norm() * (y.T @ y).norm())
-    if scale == 0:
+    if not (k.any() and y.any()):
         raise ValueError("kernel, y: got zeros only, expected a kernel and labels that are not all zero")
-    return float((y * (k @ y)).sum()) / scale
+    k, y = (each / unit_of(float(each.abs().max())) for each in (k, y))  # so that no square is beyond float64
+    return float((y * (k @ y)).sum()) / float(k.norm() * smaller_gram(y).norm())
 
 
 def distance(kernel: Tensor, start: Tensor) -> tuple[float, float]:

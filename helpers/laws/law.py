@@ -9,7 +9,7 @@ from numpy.polynomial.polynomial import polyval
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .._checks import array
+from .._checks import array, tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,8 +264,8 @@ class Law:
 
 def as_numbers(name: str, value: Any) -> np.ndarray:
     """`value` as a float64 array of its own shape."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
+    if isinstance(value, (Tensor, np.ma.MaskedArray)):
+        value = tensor(name, value).cpu().double().numpy()
     try:
         result = np.asarray(value)
         if result.dtype.kind not in "fiub":

@@ -1,7 +1,7 @@
 """Limit laws of random matrix theory for the spectra of the book: weights, conjugate kernel, tangent kernel.
 
 Student: W (h x d) i.i.d. N(0, 1); inputs X (n x d) i.i.d. N(0, 1) or data; features F = s(X W' / sqrt d).
-A Law is a probability measure on [0, inf): bands with a density, and atoms.
+A Law is a probability measure, here on [0, inf): bands with a density, and atoms.
 """
 
 from collections.abc import Sequence

@@ -3,6 +3,7 @@
 import math
 import os
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from .. import _checks, kernels, spectra
 from ..networks.evaluation import Forward, unwrapped
 from ..spectra.values import Leading, leading
+from ..spectra.weights import readable_matrices
 from . import trajectory
 from .record import Folder, with_nan, without_nan
 from .trajectory import Row, Trajectory, table
@@ -124,8 +126,9 @@ class SpectralMonitor:
     def step(self, step: int | None = None) -> bool:
         """Count one optimizer step, or take the number of it, and record where it is time; whether it was.
 
-        A step that was counted already is passed over. A smaller one, as after going back to a checkpoint, goes on from
-        there: its first record takes the place of those with the same and with larger numbers.
+        It is time when a multiple of `every` has been reached, or passed by steps that are told in leaps, since the
+        step before. A step that was counted already is passed over. A smaller one, as after going back to a checkpoint,
+        goes on from there: its first record takes the place of those with the same and with larger numbers.
 
         Parameters
         ----------
@@ -140,8 +143,12 @@ class SpectralMonitor:
         step = self._step + 1 if step is None else _checks.integer("step", step, least=0)
         if step == self._step:
             return False
-        self._step = step
-        if step % (self.every or _EVERY):
+        if step < self._step:  # records from there on are void
+            earlier = max((row["step"] for row in self._trajectory.rows if row["step"] < step), default=-1)
+        else:
+            earlier = self._step
+        self._step, every = step, self.every or _EVERY
+        if step // every == earlier // every:  # no multiple since then
             return False
         elapsed = time.perf_counter() - self._born
         if self.every is None and self._spent + self._cost > _OVERHEAD * elapsed:
@@ -156,7 +163,8 @@ class SpectralMonitor:
         kind = next(self.model.parameters()).device.type
         with torch.autocast(kind, enabled=False):
             gradients = spectra.weight_gradients(self.model)
-            found = [self._matrix(name, m, gradients.get(name)) for name, m in self._matrices().items()]
+            matrices = readable_matrices(self.model)
+            found = [self._matrix(name, matrices.get(name), gradients.get(name)) for name in self._layers]
             found += [] if self._probe is None else self._kernels(*self._probe)
         rows = [{"step": self._step, **row} for row, _ in found]
         values = {row["name"]: v for row, v in found}
@@ -164,13 +172,10 @@ class SpectralMonitor:
         for writer, count in self._sent.items():
             self._sent[writer] = min(count, kept)
         if self._folder is not None:
-            if self._folder.start() is None:
-                self._folder.save_start(
-                    {f"{n}:{k}": a for n, found in self._start.items() for k, a in enumerate(found)}
-                )
-            lines = {"step": self._step, "rows": [without_nan(row) for row in rows]}
+            start = {f"{n}:{k}": a for n, found in self._start.items() for k, a in enumerate(found)}
+            line = {"step": self._step, "rows": [without_nan(row) for row in rows]}
             numbers = {name: v.tolist() if np.isfinite(v).all() else None for name, v in values.items()}
-            self._folder.append(lines | {"values": numbers})
+            self._folder.append(line | {"values": numbers}, start)
         self._cost = time.perf_counter() - began
         self._spent += self._cost
         return table(rows)
@@ -248,23 +253,29 @@ class SpectralMonitor:
             for column in trajectory.NUMBERS:
                 if math.isfinite(row.get(column, math.nan)):
                     writer.add_scalar(f"{name}/{column}", row[column], step)
-            writer.add_histogram(f"{name}/values", self._trajectory.spectrum(name, step), step)
+            values = self._trajectory.spectrum(name, step)
+            if np.isfinite(values).any():
+                writer.add_histogram(f"{name}/values", values[np.isfinite(values)], step)
         self._sent[writer] = len(rows)
 
-    def _matrices(self) -> dict[str, Tensor]:
-        found = spectra.weight_matrices(self.model)
-        return {name: found[name] for name in self._layers}
-
-    def _matrix(self, name: str, matrix: Tensor, gradient: Tensor | None) -> tuple[Row, np.ndarray]:
+    def _matrix(self, name: str, matrix: Tensor | None, gradient: Tensor | None) -> tuple[Row, np.ndarray]:
+        if matrix is None or not matrix.numel():
+            return {"name": name, "kind": "weight", "size": 0, "verdict": "gone"}, np.zeros(0)
         found = leading(matrix, self.vectors)
         start = self._start.setdefault(name, found) if np.isfinite(found[1]).all() else found
-        return trajectory.of_matrix(name, (len(matrix), matrix.shape[1]), found, start, gradient), found[1]
+        return trajectory.of_matrix(name, matrix, found, start, gradient), found[1]
 
     def _kernels(self, x: Any, y: Tensor) -> list[tuple[Row, np.ndarray]]:
-        made = {
-            "CK": kernels.conjugate_kernel(self.model, x, forward=self._forward),
-            "NTK": kernels.neural_tangent_kernel(self.model, x, outputs="sum", forward=self._forward),
-        }
+        try:
+            made = {
+                "CK": kernels.conjugate_kernel(self.model, x, forward=self._forward),
+                "NTK": kernels.neural_tangent_kernel(self.model, x, outputs="sum", forward=self._forward),
+            }
+        except (TypeError, ValueError, RuntimeError) as error:
+            if not self._trajectory.rows:
+                raise
+            warnings.warn(f"probe: its kernels cannot be computed any more: {error}", stacklevel=4)
+            made = {name: torch.full((len(y), len(y)), math.nan) for name in ("CK", "NTK")}
         return [trajectory.of_kernel(name, kernel, y) for name, kernel in made.items()]
 
     def _resume(self, folder: Folder) -> bool:
@@ -272,9 +283,13 @@ class SpectralMonitor:
         start, lines = folder.start(), folder.lines()
         if start is None:
             return False
-        names = {key[:-2] for key in start}
-        kept = {name: (start[f"{name}:0"], start[f"{name}:1"], start[f"{name}:2"]) for name in names}
-        if {n: min(m.shape) for n, m in self._matrices().items()} != {n: len(found[1]) for n, found in kept.items()}:
+        shapes = {name: tuple(matrix.shape) for name, matrix in readable_matrices(self.model).items()}
+        names = dict.fromkeys(key[:-2] for key in start)
+        left, values, right = ({name: start.get(f"{name}:{k}", np.zeros(0)) for name in names} for k in range(3))
+        kept = {name: (left[name], values[name], right[name]) for name in names}
+        there = {name: (len(left[name]), len(right[name])) for name in names}
+        watched = {row["name"] for line in lines for row in line["rows"] if row["kind"] == "weight"} | set(there)
+        if watched != set(self._layers) or any(shapes[name] != shape for name, shape in there.items()):
             raise ValueError(f"path: got {str(folder.path)!r} with records of another model, expected this one's")
         self._start = kept
         for line in lines:
@@ -308,11 +323,15 @@ def _probe_of(pair: tuple[Any, Any]) -> tuple[Any, Tensor]:
     if not isinstance(pair, Sequence) or len(pair) != 2:
         raise TypeError(f"probe: got {type(pair).__name__}, expected a pair (x, y)")
     x, y = pair
-    y = torch.as_tensor(np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y))
-    if y.ndim == 1 and not y.is_floating_point():
-        y = nn.functional.one_hot(y.long() - y.long().min()).double()
-        y -= y.mean(0)
+    y = _checks.tensor("probe", y).cpu()
     size = len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
-    if len(y) != size:
-        raise ValueError(f"probe: got {size} samples and {len(y)} labels, expected as many")
-    return x, _checks.array("probe", y, *[None] * y.ndim).double()
+    if y.ndim not in (1, 2) or len(y) != size:
+        raise ValueError(f"probe: got {size} samples and labels of shape {tuple(y.shape)}, expected a label for each")
+    if y.ndim == 1 and not y.is_floating_point():
+        classes = y.unique(return_inverse=True)[1]  # columns of classes that nobody has would change nothing
+        y = nn.functional.one_hot(classes).double()
+        y -= y.mean(0)
+    y = _checks.array("probe", y, *[None] * y.ndim).double()
+    if not y.any():
+        raise ValueError("probe: got labels that are all zero, or of one class, expected some that differ")
+    return x, y

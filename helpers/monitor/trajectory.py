@@ -30,13 +30,18 @@ _MOST = 12  # panels that fit a page
 _TITLE = 28  # letters of a name above a panel
 
 
-def of_matrix(name: str, shape: tuple[int, int], now: Leading, start: Leading, gradient: Tensor | None) -> Row:
+def of_matrix(name: str, matrix: Tensor, now: Leading, start: Leading, gradient: Tensor | None) -> Row:
     """The row of a weight matrix from its values and vectors now and at the start."""
+    shape = len(matrix), matrix.shape[1]
     left, values, right = now
     row: Row = {"name": name, "kind": "weight"}
     if not np.isfinite(values).all():
         return row | {"size": min(shape), "verdict": "not finite"}
-    row |= verdicts.describe(start[1], values, shape)
+    if (len(start[0]), len(start[2])) != shape:  # against which nothing can be compared
+        return (
+            row | {"size": min(shape), "verdict": "another shape"} | (verdicts.ranks(values) if values[0] > 0 else {})
+        )
+    row |= verdicts.describe(start[1], values, shape, dtype=matrix.dtype)
     row |= {"left_overlap": _overlap(left, start[0]), "right_overlap": _overlap(right, start[2])}
     row |= _shares(gradient, left, right)
     return row | {"verdict": verdicts.verdict(row)}
@@ -63,10 +68,11 @@ def _shares(gradient: Tensor | None, left: np.ndarray, right: np.ndarray) -> dic
     """The part of the gradient's norm in the span of singular vectors, on both sides."""
     if gradient is None:
         return {}
-    norm = float(gradient.float().norm())
-    if not norm or not math.isfinite(norm):
+    largest = float(gradient.abs().max())
+    if not largest or not math.isfinite(largest):
         return {}
-    gradient = gradient.float() / norm
+    gradient = (gradient / largest).float()  # so that no square is beyond its range
+    gradient = gradient / gradient.norm()
     u, v = (torch.from_numpy(side).to(gradient) for side in (left, right))
     return {"left_gradient": float((u.T @ gradient).norm()), "right_gradient": float((gradient @ v).norm())}
 
@@ -110,12 +116,17 @@ class Trajectory:
         if name not in self._spectra:
             raise ValueError(f"name: got {name!r}, expected one of {', '.join(self._spectra)}")
         kept = self._spectra[name]
-        return pd.DataFrame(np.stack([kept[step] for step in sorted(kept)]), index=pd.Index(sorted(kept), name="step"))
+        rows = np.full((len(kept), max(map(len, kept.values()))), math.nan)  # where the shape changed, some are shorter
+        for row, step in zip(rows, sorted(kept), strict=True):
+            row[: len(kept[step])] = kept[step]
+        return pd.DataFrame(rows, index=pd.Index(sorted(kept), name="step"))
 
     def moved(self, name: str) -> float:
         """Mean relative move of the values since the first record."""
         kept = self._spectra[name]
         start, now = kept[min(kept)], kept[self.last]
+        if len(start) != len(now):
+            return 0.0
         return float(np.nan_to_num(np.abs(now - start).sum() / start.sum()))
 
     def edge(self, name: str) -> float:

@@ -91,7 +91,7 @@ def fit_marchenko_pastur(values: Array, shape: tuple[int, int]) -> Bulk:
     Raises
     ------
     ValueError
-        Another number of values or fewer than 20, NaN, negative values, a median of zero.
+        Another number of values or fewer than 20, NaN, negative values, a median of zero, squares beyond float64.
     TypeError
         Values that are no numbers, a shape that holds no integers.
 
@@ -115,6 +115,11 @@ def fit_marchenko_pastur(values: Array, shape: tuple[int, int]) -> Bulk:
     values = np.sort(_checks.array("values", values, small).double().cpu().numpy())[::-1]
     if small < 20 or values[-1] < 0 or values[small // 2] <= 0:
         raise ValueError(f"values: got {small}, the median {values[small // 2]:.3g}, expected 20 or more above 0")
+    if not (values[small // 2] > 1e-150 and values[0] < 1e150):
+        raise ValueError(
+            f"values: got {values[0]:.3g} as the largest and {values[small // 2]:.3g} as the median, expected squares "
+            "within float64: divide them by a common number"
+        )
     out = 0
     for _ in range(_ROUNDS):
         left = small - out, large - out

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from .. import _checks
 from .._checks import Array
@@ -93,6 +94,30 @@ def bulk_start(values: np.ndarray) -> int:
     return max(apart, default=0)
 
 
+def rounding(values: np.ndarray, dtype: torch.dtype) -> float:
+    """The size of singular values that a matrix of this dtype may owe to the rounding of its entries alone.
+
+    Rounding adds a random matrix, and the computation of the values (m,), descending, 1e-7 of the largest.
+    """
+    scale = float(np.abs(values).max())
+    if scale == 0:
+        return 0.0
+    rms = scale * float(np.sqrt(np.mean((values / scale) ** 2)))
+    return max(1e-7 * scale, 4 * torch.finfo(dtype).eps * rms)
+
+
+def edge_start(values: np.ndarray, dtype: torch.dtype) -> int | None:
+    """`bulk_start`, or None where no bulk with an edge begins there.
+
+    Then the ten values that follow are equal up to rounding, as those of an orthogonal matrix, or reach down to what is
+    rounding only, as those of a matrix of low rank.
+    """
+    start = bulk_start(values)
+    noise, ten = rounding(values, dtype), values[start : start + 10]
+    equal = max(1e-5 * abs(ten[0]), 4 * noise * len(values) ** (-2 / 3))
+    return start if ten[0] - ten[9] > equal and abs(ten[9]) > noise else None
+
+
 def _spectrum(name: str, values: Array) -> np.ndarray:
     values = np.sort(_checks.array(name, values, None).double().cpu().numpy())[::-1]
     if len(values) < SMALLEST:
@@ -100,7 +125,7 @@ def _spectrum(name: str, values: Array) -> np.ndarray:
     return values
 
 
-def compare(before: Array, after: Array) -> Comparison:
+def compare(before: Array, after: Array, *, dtype: torch.dtype = torch.float32) -> Comparison:
     """Separate what left the initial bulk from what moved inside it.
 
     An outlier lies above the upper edge of the initial bulk by more than that edge's own fluctuation: `EDGE_UNITS`
@@ -112,6 +137,8 @@ def compare(before: Array, after: Array) -> Comparison:
     ----------
     before, after : tensor or array, (m,) or (h, d)
         Spectra of the same length in any order, or two matrices of one shape, whose singular values are taken.
+    dtype : torch.dtype
+        That of the matrix whose spectrum `before` is; values that are equal up to its rounding are no bulk.
 
     Returns
     -------
@@ -122,7 +149,8 @@ def compare(before: Array, after: Array) -> Comparison:
     Raises
     ------
     ValueError
-        If shapes differ, there are fewer than 20 values, NaN among them, or the initial spectrum is constant.
+        If shapes differ, there are fewer than 20 values, NaN among them, or the initial spectrum has no bulk with an
+        edge: its ten values there are equal up to rounding, or zero up to rounding.
 
     Examples
     --------
@@ -137,11 +165,10 @@ def compare(before: Array, after: Array) -> Comparison:
     old, new = _spectrum("before", before), _spectrum("after", after)
     if len(old) != len(new):
         raise ValueError(f"after: got {len(new)} values, expected {len(old)} as in before")
-    start = bulk_start(old)
-    unit = _edge_unit(old[start:])
-    if unit <= 0:
-        raise ValueError("before: got equal values at its edge, expected a bulk with an edge")
-    margin = EDGE_UNITS * unit
+    start = edge_start(old, dtype)
+    if start is None:
+        raise ValueError("before: got values at its edge that are equal up to rounding, expected a bulk with an edge")
+    margin = EDGE_UNITS * _edge_unit(old[start:])
     outliers = new[new > old[start] + margin]
     first = max(start, len(outliers))
     drift = float(np.abs(new[first:] - old[first:]).max()) if first < len(new) else math.nan

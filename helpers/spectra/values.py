@@ -19,6 +19,11 @@ Leading: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # left vectors, 
 SMALLEST = 20
 
 
+def unit_of(largest: float) -> float:
+    """A power of two of the size of a number, to divide by without rounding; 1/2 for what is zero or not finite."""
+    return math.ldexp(1.0, math.frexp(largest)[1] - 1)
+
+
 def gram(matrix: Tensor) -> Tensor:
     """matrix' matrix; on a processor by numpy, which computes only half of it, where torch computes all."""
     if matrix.device.type != "cpu" or matrix.dtype not in (torch.float32, torch.float64):
@@ -173,6 +178,8 @@ def leading(matrix: Tensor, k: int) -> Leading:
     """
     matrix = matrix.detach()
     matrix = (matrix.cpu() if matrix.device.type == "mps" else matrix).double()
+    unit = unit_of(float(matrix.abs().max()))
+    matrix = matrix / unit  # so that no square is beyond float64
     small = smaller_gram(matrix)
     if not torch.isfinite(small).all():
         nothing = np.zeros((0, 0))
@@ -183,7 +190,7 @@ def leading(matrix: Tensor, k: int) -> Leading:
     tall = matrix.shape[0] >= matrix.shape[1]
     far = (matrix if tall else matrix.T) @ near / values[: near.shape[1]]
     left, right = (far, near) if tall else (near, far)
-    return left.cpu().numpy(), values.cpu().numpy(), right.cpu().numpy()
+    return left.cpu().numpy(), (values * unit).cpu().numpy(), right.cpu().numpy()
 
 
 def singular_triplets(weight: Array, k: int = 1) -> tuple[Tensor, Tensor, Tensor]:
@@ -306,6 +313,7 @@ def _basis(name: str, columns: Array) -> Tensor:
     """An orthonormal basis of the span of the columns, float64."""
     columns = _checks.array(name, columns, *[None] * min(max(np.ndim(columns), 1), 2)).double()
     columns = columns.reshape(len(columns), -1)
+    columns = columns / columns.abs().amax(0).clamp_min(1e-300)  # so that no square is beyond float64
     q, r = torch.linalg.qr(columns / columns.norm(dim=0).clamp_min(1e-300))
     if columns.shape[1] > len(columns) or float(r.diagonal().abs().min()) < 1e-10:
         raise ValueError(f"{name}: got zero or dependent columns, expected independent ones")

@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 
 from .. import _checks
 from .._checks import Array
 from .bulk import fit_marchenko_pastur
-from .change import bulk_start, compare
+from .change import compare, edge_start, rounding
 from .tails import CRITICAL_MISFIT, LEAST_DYNAMIC_RANGE, fit_power_law
-from .values import SMALLEST, stable_rank
+from .values import SMALLEST, stable_rank, unit_of
 
 # The rule of `verdict`.
 STILL = 0.02  # how far an invariant bulk has moved at most, see `mean_drift` in `describe`
@@ -23,8 +24,12 @@ COLUMNS = (
     "dynamic_range",
 )  # fmt: skip
 
+_POWERS = {"bulk_drift": 1, "edge_before": 1, "mp_edge": 1, "mp_variance": 2, "xmin": 2}  # of the unit of the values
 
-def describe(before: Array, after: Array, shape: tuple[int, int]) -> dict[str, float]:
+
+def describe(
+    before: Array, after: Array, shape: tuple[int, int], *, dtype: torch.dtype = torch.float32
+) -> dict[str, float]:
     """The numbers of one matrix: its spectrum now, and against that of its start.
 
     Parameters
@@ -33,12 +38,15 @@ def describe(before: Array, after: Array, shape: tuple[int, int]) -> dict[str, f
         Singular values, not normalized.
     shape : pair of int
         (h, d), of the matrix.
+    dtype : torch.dtype
+        Of the matrix; values that are equal, or zero, up to its rounding are no bulk and no tail.
 
     Returns
     -------
     dict
         The numbers listed in the notes, in the units of the values; NaN where a number does not exist: fewer than 20
-        values, a matrix of zeros, no bulk at the start or at the end.
+        values, a matrix of zeros, no bulk at the start or at the end. mp_variance and xmin, which are squares, are
+        infinite or 0 where float64 ends.
 
     Raises
     ------
@@ -78,21 +86,25 @@ def describe(before: Array, after: Array, shape: tuple[int, int]) -> dict[str, f
     row |= ranks(new)
     if size < SMALLEST:
         return row
-    return row | _change(old, new) | _marchenko_pastur(new, shape) | _tail(new)
+    unit = unit_of(max(new[0], old[0]))  # so that no square is beyond float64
+    old, new = old / unit, new / unit
+    found = _change(old, new, dtype) | _marchenko_pastur(new, shape, dtype) | _tail(new, dtype)
+    return row | {name: math.prod([value, *[unit] * _POWERS.get(name, 0)]) for name, value in found.items()}
 
 
 def ranks(values: np.ndarray) -> dict[str, float]:
     """top, stable_rank and effective_rank of descending values (m,) that are not all zero, as in `describe`."""
-    share = values / values.sum()
+    share = values / values[0]
+    share = share / share.sum()
     entropy = -float((share * np.log(np.maximum(share, 1e-300))).sum())
     return {"top": float(values[0]), "stable_rank": stable_rank(values), "effective_rank": math.exp(entropy)}
 
 
-def _change(old: np.ndarray, new: np.ndarray) -> dict[str, float]:
-    start = bulk_start(old)
-    if not old[start] > old[start + 9]:  # equal values, as of an orthogonal matrix, have no edge
+def _change(old: np.ndarray, new: np.ndarray, dtype: torch.dtype) -> dict[str, float]:
+    start = edge_start(old, dtype)
+    if start is None:
         return {}
-    change = compare(old, new)
+    change = compare(old, new, dtype=dtype)
     row = {"outliers": len(change.outliers), "edge_before": change.edge_before}
     if math.isnan(change.bulk_drift):  # every value has left the initial bulk
         return row
@@ -101,8 +113,8 @@ def _change(old: np.ndarray, new: np.ndarray) -> dict[str, float]:
     return row | {"bulk_drift": change.bulk_drift, "mean_drift": mean_drift}
 
 
-def _marchenko_pastur(new: np.ndarray, shape: tuple[int, int]) -> dict[str, float]:
-    if not new[len(new) // 2] > 1e-7 * new[0]:  # what is smaller is rounding
+def _marchenko_pastur(new: np.ndarray, shape: tuple[int, int], dtype: torch.dtype) -> dict[str, float]:
+    if not new[len(new) // 2] > rounding(new, dtype):
         return {}
     fit = fit_marchenko_pastur(new, shape)
     return {
@@ -113,11 +125,12 @@ def _marchenko_pastur(new: np.ndarray, shape: tuple[int, int]) -> dict[str, floa
     }
 
 
-def _tail(new: np.ndarray) -> dict[str, float]:
-    squares = new[new > 1e-7 * new[0]] ** 2  # what is smaller is rounding
-    if len(squares) < SMALLEST or squares[0] == squares[-1]:
+def _tail(new: np.ndarray, dtype: torch.dtype) -> dict[str, float]:
+    noise = rounding(new, dtype)
+    above = new[new > noise]
+    if len(above) < SMALLEST or above[0] - above[-1] <= max(noise, 1e-5 * above[0]):
         return {}
-    fit = fit_power_law(squares)
+    fit = fit_power_law(above**2)
     return {
         "alpha": fit.alpha,
         "xmin": fit.xmin,
@@ -134,8 +147,8 @@ def verdict(row: Mapping[str, float]) -> str:
     1. "all zero"; "too small", with fewer than `SMALLEST` values.
     2. "heavy tail, alpha 2.9": the power law passes the tests of distance and dynamic range (`spectra.CRITICAL_MISFIT`,
        `spectra.LEAST_DYNAMIC_RANGE`), its exponent is at most `LIGHTEST`, and it holds at least `TAIL` values.
-    3. "no bulk at the start", as for an orthogonal matrix, whose values are equal; "bulk left", with every value
-       outside the initial bulk.
+    3. "no bulk at the start", as for an orthogonal matrix, whose values are equal up to rounding, or one of low rank;
+       "bulk left", with every value outside the initial bulk.
     4. "invariant bulk", or "bulk and 2 outliers": the bulk has moved by at most `STILL`.
     5. "moved bulk (12%)", or "moved bulk (12%) and 60 outliers": by how much.
 

@@ -1,9 +1,11 @@
 """Which matrices of a network have a spectrum: linear layers, convolutions, attention, embeddings."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from .. import _checks
 from ..networks import TwoLayerNet, evaluation
@@ -48,7 +50,9 @@ def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
     TypeError
         net is no module.
     ValueError
-        It has none of these layers, or a weight that is made by a hook other than those of `torch.nn.utils`.
+        It has none of these layers; a weight that is made by a hook other than those of `torch.nn.utils`; or one that
+        is no dense matrix of real floating point numbers: integers (codes of a quantized network), float8, complex,
+        sparse, empty, on the device meta, not initialized yet.
 
     Examples
     --------
@@ -58,17 +62,42 @@ def weight_matrices(net: nn.Module) -> dict[str, Tensor]:
     {'hidden1.weight': (8, 5), 'hidden2.weight': (8, 8), 'readout.weight': (2, 8)}
     """
     with evaluation.current(_module(net)):
-        found = _collected(net, lambda parameter: parameter.detach())
+        for name, parameter in _collected(net, lambda parameter: parameter, as_it_is=True).items():
+            if problem := _problem(parameter):
+                floats = ", ".join(str(dtype).removeprefix("torch.") for dtype in _checks.FLOATS)
+                raise ValueError(f"net: got {name!r} {problem}, expected a dense matrix of {floats}")
     for name, module in net.named_modules():
         made = [key for key, value in vars(module).items() if isinstance(value, Tensor) and key.endswith("weight")]
         if made and _matrices(module) and not evaluation.knows_hooks(module):
             raise ValueError(
                 f"net: got {name}.{made[0]}, made by a hook of unknown kind, expected a parameter or a parametrization"
             )
+    found = readable_matrices(net)
     if not found:
         kinds = ", ".join(sorted({type(module).__name__ for module in net.modules()}))
         raise ValueError(f"net: got no weight matrix among {kinds}, expected linear, convolution, attention, embedding")
     return found
+
+
+def readable_matrices(net: nn.Module) -> dict[str, Tensor]:
+    """`weight_matrices` without those that it would refuse."""
+    with evaluation.current(net):
+        return _collected(net, lambda parameter: None if _problem(parameter) else parameter.detach())
+
+
+def _problem(parameter: Tensor) -> str:
+    """Why a weight is no matrix of numbers; empty where it is one."""
+    if is_lazy(parameter):
+        return "that is not initialized yet"
+    if parameter.is_meta:
+        return "on the device meta, without numbers"
+    if parameter.layout != torch.strided:
+        return f"of layout {parameter.layout}"
+    if parameter.is_quantized or parameter.dtype not in _checks.FLOATS:
+        return f"of dtype {parameter.dtype}"
+    if parameter.ndim < 2 or not parameter.numel():
+        return f"of shape {tuple(parameter.shape)}"
+    return ""
 
 
 def weight_gradients(net: nn.Module) -> dict[str, Tensor]:
@@ -104,7 +133,7 @@ def weight_gradients(net: nn.Module) -> dict[str, Tensor]:
     """
     with evaluation.evaluated(_module(net)):
         grads = _collected(net, lambda weight: weight.grad if weight.is_leaf or weight.retains_grad else None)
-    return {name: grad.detach() for name, grad in grads.items() if not grad.is_sparse}
+    return {name: grad.detach() for name, grad in grads.items() if grad.layout == torch.strided}
 
 
 def _module(net: nn.Module) -> nn.Module:
@@ -113,7 +142,7 @@ def _module(net: nn.Module) -> nn.Module:
     return net
 
 
-def _collected(net: nn.Module, of: Callable[[Tensor], Tensor | None]) -> dict[str, Tensor]:
+def _collected(net: nn.Module, of: Callable[[Tensor], Tensor | None], *, as_it_is: bool = False) -> dict[str, Tensor]:
     """What `of` makes of every matrix, by name and in its form; each parameter once, and not where it is None."""
     found: dict[str, Tensor] = {}
     listed: dict[tuple[int, str], Tensor] = {}  # the tensors too: a number is given away again when its tensor is gone
@@ -122,7 +151,7 @@ def _collected(net: nn.Module, of: Callable[[Tensor], Tensor | None]) -> dict[st
             value = of(parameter)
             if value is not None and (id(parameter), part) not in listed:
                 listed[id(parameter), part] = parameter
-                found[f"{name}.{part}" if name else part] = form(value)
+                found[f"{name}.{part}" if name else part] = value if as_it_is else form(value)
     return found
 
 
@@ -132,8 +161,8 @@ def _matrices(module: nn.Module) -> dict[str, tuple[Tensor, Callable[[Tensor], T
         return {"weight": (module.weight, lambda w: w)}
     if isinstance(module, _CONVOLUTIONS):
         return {"weight": (module.weight, lambda w: w.flatten(1))}
-    if type(module).__name__ == "Conv1D":  # the linear layer of GPT-2 in transformers, (in, out)
-        return {"weight": (module.get_parameter("weight"), lambda w: w.T)}
+    if any(kind.__name__ == "Conv1D" and kind.__module__.startswith("transformers.") for kind in type(module).__mro__):
+        return {"weight": (cast(Tensor, module.weight), lambda w: w.T)}  # the linear layer of GPT-2, (in, out)
     if isinstance(module, nn.MultiheadAttention):
         names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
         if module.in_proj_weight is None:

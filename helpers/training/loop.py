@@ -93,6 +93,8 @@ class Run:
         ValueError
             The labels are not of shape (n, k), or nothing was evaluated.
         """
+        if self.history.empty:
+            raise ValueError("test_accuracy: got a run with evaluations=0, expected one that was evaluated")
         if "test_accuracy" not in self.history:
             raise ValueError(
                 "test_accuracy: got a run on labels (n,), expected labels (n, k) with one column per class"
