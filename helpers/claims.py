@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 
 Value = TypeVar("Value", float, Sequence[float])
 
@@ -15,6 +16,7 @@ MIME = "application/vnd.spectral-evolution.claim+json"
 QUOTED = "application/papermill.record/"  # what the role `glue:text` of MyST-NB looks for
 
 _SHOWN = 12  # values of one check that a table spells out
+_checked: list["Claim"] = []  # in this session
 
 
 class ClaimFailed(AssertionError):
@@ -146,7 +148,7 @@ def check(
     no_control: str | None = None,
     source: str,
 ) -> Value:
-    """Check that every observed value lies strictly between `above` and `below`, and record it.
+    """Check that every observed value lies strictly between `above` and `below`, and record it, see `ledger`.
 
     Parameters
     ----------
@@ -208,7 +210,7 @@ def check(
     if controls and no_control is not None:
         raise ValueError("control, no_control: got both, expected one of them")
     claim = Claim(name, values, above, below, source, mean, quote, controls, no_control)
-    _show(claim)
+    _note(claim)
     if not claim.passed:
         problem = f"{name}: observed {_spelled(values)}, expected {claim.required}"
         if idle := claim.idle_controls:
@@ -240,6 +242,25 @@ def quote(key: str, value: float | Sequence[float]) -> None:
     if not isinstance(key, str) or not key.strip():
         raise ValueError(f"key: got {key!r}, expected a word")
     _keep(key, _numbers(value))
+
+
+def ledger() -> pd.DataFrame:
+    """What `check` was called for in this session, in order: `check` itself says nothing as long as claims hold.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each call: passed, check, required, observed, control, source.
+
+    Examples
+    --------
+    >>> from helpers import claims
+    >>> drift = claims.check("drift of W", [0.002, 0.003], below=0.01, source="measured")
+    >>> claims.ledger().iloc[-1]["required"]
+    'below 0.01'
+    """
+    rows = [("✓" if c.passed else "✗", c.name, c.required, c.observed, c.controls, c.source) for c in _checked]
+    return pd.DataFrame(rows, columns=["passed", "check", "required", "observed", "control", "source"])
 
 
 def claims_in(outputs: Iterable[Mapping[str, Any]]) -> list[Claim]:
@@ -307,16 +328,14 @@ def _spread(values: list[float]) -> str:
     return f" (mean {statistics.fmean(values):.4g}, sd {np.std(values, ddof=1):.2g})"
 
 
-def _show(claim: Claim) -> None:
-    """In a notebook, show the claim and leave its record in the cell's output."""
-    text = f"{'✓' if claim.passed else '✗'} **{claim.name}**: {_spelled(claim.values)}{_spread(claim.values)}"
-    text += f"; required {claim.required}"
-    text += f"; control {claim.controls}" * bool(claim.control) + f" ({claim.source})"
+def _note(claim: Claim) -> None:
+    """Keep the claim for `ledger`; in a notebook leave its record in the cell's output, where no one sees it."""
+    _checked.append(claim)
     record = asdict(claim)
     for name in ("control", "no_control"):
         if not record[name]:
             del record[name]
-    _display({"text/plain": text.replace("**", ""), "text/markdown": text, MIME: record})
+    _display({MIME: record})
     if claim.quote is not None:
         _keep(claim.quote, claim.values)
 

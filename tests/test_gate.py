@@ -158,7 +158,7 @@ def test_build_refuses_a_figure_without_alternative_text(tmp_path):
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """An executed chapter with a figure and a value, and a page that shows both."""
-    root = make_project(tmp_path_factory.mktemp("quotes"), ["quotes", "drawn"])
+    root = make_project(tmp_path_factory.mktemp("quotes"), ["quotes", "drawn", "checked"])
     assert execute(root).returncode == 0
     return root
 
@@ -166,12 +166,28 @@ def drawn(tmp_path_factory):
 def test_page_shows_figure_and_number_of_a_chapter(drawn):
     assert build(drawn).returncode == 0
     page = (drawn / "_build" / "html" / "book" / "quotes.html").read_text()
-    assert "The value is 0.13." in page
+    assert "The value is 0.13, and −0.4 was checked: −0.40" in re.sub("<.*?>", "", page)
+    assert page.count('href="checked.html#check-checked-shift"') == 2
     assert 'alt="A line that rises from left to right"' in page
     assert re.search(r"A straight line.* From <a [^>]*href=\"drawn.html\"", page)
 
 
-@pytest.mark.parametrize("name, reason", [("fig-drawn", "has no figure"), ("answer", "'missing' not found")])
+def test_a_section_ends_in_its_ledger(drawn):
+    assert build(drawn).returncode == 0
+    page = (drawn / "_build" / "html" / "book" / "checked.html").read_text()
+    section, fold = page.index("The shift is"), page.index('<details class="checks">')
+    assert section < fold < page.index("<h2>Another")
+    assert "✓ 2 checks</b>, two seeds each" in page
+    # The cell that only checks stands in the fold; the number of the text and its row lead to each other.
+    assert fold < page.index("How each is computed") < page.index("claims") < page.index("<h2>Another")
+    assert 'href="#check-checked-shift" id="said-checked-shift"' in page or 'id="said-checked-shift" href=' in page
+    assert '<tr id="check-checked-shift">' in page and 'href="#said-checked-shift"' in page
+
+
+@pytest.mark.parametrize(
+    "name, reason",
+    [("fig-drawn", "has no figure"), ("answer", "'missing' not found"), ("shift", "'missing' not found")],
+)
 def test_build_refuses_a_name_that_is_not_there(drawn, tmp_path, name, reason):
     root = shutil.copytree(drawn, tmp_path / "copy")
     page = root / "book" / "quotes.md"
@@ -188,7 +204,7 @@ def test_whole_book_prints_to_one_pdf(drawn, tmp_path):
     assert done.returncode == 0, done.stderr
     pdf = (root / "_build" / "spectral-evolution.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
-    assert len(re.findall(rb"/Type /Page\b", pdf)) == 2  # each chapter begins on a page of its own
+    assert len(re.findall(rb"/Type /Page\b", pdf)) == 3  # each chapter begins on a page of its own
     page = (root / "_build" / "singlehtml" / "index.html").read_text()
     for picture in re.findall(r'src="(_images/[^"]+)"', page):
         assert (root / "_build" / "singlehtml" / picture).is_file()

@@ -1,14 +1,17 @@
 """The claims page: what the chapters assert, with what this build observed.
 
-The tables are made from the executed notebooks that the pages of this build are made from.
-`{claims-summary}` is a table with a row for each claim of the paper, `{claims-table} 3` holds all checks of
-claim 3, `{claims-table}` without a number those that belong to no claim of the paper.
+All of it is made from the executed notebooks that the pages of this build are made from. `{claims-summary}` is a table
+with a row for each claim of the paper; its lines, `3: what decides`, say which numbers decide. `{claims-table} 3` holds
+the ledgers of claim 3, `{claims-table}` without a number those that belong to no claim of the paper.
 """
 
 import itertools
+import re
 from pathlib import Path
 
+from docutils import nodes
 from jupyter_cache import get_cache
+from ledger import Entry, ledger_nodes
 from notebook_cache import cached_outputs
 from reading_order import reading_order
 from sphinx.util.docutils import SphinxDirective
@@ -16,7 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 from helpers.claims import Claim, claims_in
 
 PAPER = range(1, 9)
-COLUMNS = ("Check", "Source", "Required", "Observed", "Control", "Margin", "Passed")
+COLUMNS = ("Claim", "Verdict", "What decides", "Checks", "With a control", "Smallest margin")
 Found = dict[str, list[Claim]]  # by page
 
 
@@ -32,28 +35,38 @@ class ClaimsDirective(SphinxDirective):
 class ClaimsSummary(ClaimsDirective):
     """One row for each claim of the paper; it expects a label `claim-N` at the section on each."""
 
+    has_content = True
+
     def run(self):
-        found = self.found()
-        rows = [summary_row(number, of_claim(found, number)) for number in PAPER]
-        return self.parse_text_to_nodes(
-            table(("Claim", "Verdict", "Checks", "With a control", "Smallest margin"), rows, "summary")
-        )
+        found, decisive = self.found(), {}
+        for line in self.content:
+            if not (said := re.fullmatch(r"(\d): (.+)", line)) or int(said[1]) not in PAPER:
+                raise self.error(f"claims-summary: got {line!r}, expected lines such as '3: what decides'")
+            decisive[int(said[1])] = said[2]
+        rows = [summary_row(number, of_claim(found, number), decisive.get(number, "–")) for number in PAPER]
+        return self.parse_text_to_nodes(table(COLUMNS, rows, "summary"))
 
 
 class ClaimsTable(ClaimsDirective):
-    """All checks of one claim of the paper, or those of none."""
+    """All checks of one claim of the paper, or those of none: a ledger for each chapter."""
 
     optional_arguments = 1
 
     def run(self):
         if not self.arguments:
-            chosen = of_claim(self.found(), None)
-            return self.parse_text_to_nodes(tables(chosen) or "There is none.")
+            return self.ledgers(of_claim(self.found(), None)) or self.parse_text_to_nodes("There is none.")
         number = self.arguments[0]
         if number not in map(str, PAPER):
             raise self.error(f"claims-table: got {number!r}, expected a number from 1 to {PAPER[-1]}, or nothing")
         chosen = of_claim(self.found(), int(number))
-        return self.parse_text_to_nodes("\n\n".join([account(chosen), tables(chosen)]))
+        return self.parse_text_to_nodes(account(chosen)) + self.ledgers(chosen)
+
+    def ledgers(self, found: Found) -> list[nodes.Node]:
+        made = []
+        for page, claims in found.items():
+            title = self.env.titles[page].astext() if page in self.env.titles else page
+            made += ledger_nodes([Entry(claim) for claim in claims], label=title)
+        return made
 
 
 def of_claim(found: Found, number: int | None) -> Found:
@@ -91,23 +104,11 @@ def count(claims: list[Claim]) -> str:
     return f"{len(claims)} check{'s' * (len(claims) != 1)}"
 
 
-def summary_row(number: int, found: Found) -> tuple[str, ...]:
+def summary_row(number: int, found: Found, decisive: str = "–") -> tuple[str, ...]:
     claims = list(itertools.chain.from_iterable(found.values()))
     smallest = percent(min(claim.margin for claim in claims)) if claims else "–"
     controlled = sum(bool(claim.control) for claim in claims)
-    return f"{{ref}}`claim-{number}`", verdict(claims), str(len(claims)), str(controlled), smallest
-
-
-def tables(found: Found) -> str:
-    """One table for each chapter, under its name."""
-    parts = [f"**{{doc}}`/{page}`**\n\n{table(COLUMNS, map(row, claims), 'claims')}" for page, claims in found.items()]
-    return "\n\n".join(parts)
-
-
-def row(claim: Claim) -> tuple[str, ...]:
-    passed = "yes" if claim.passed else "NO"
-    control = claim.controls or "–"
-    return claim.name, claim.source, claim.required, claim.observed, control, percent(claim.margin), passed
+    return f"{{ref}}`claim-{number}`", verdict(claims), decisive, str(len(claims)), str(controlled), smallest
 
 
 def percent(margin: float) -> str:

@@ -7,7 +7,7 @@ from notebook_cache import execution_record, open_cache
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-TELLS_OF_OTHERS = re.compile(r"^```\{(claims-|build-|figure-of\})|\{glue:text\}`[^`]*::", re.MULTILINE)
+TELLS_OF_OTHERS = re.compile(r"^```\{(claims-|build-|figure-of\})|\{(?:glue:text|checked)\}`[^`]*::", re.MULTILINE)
 
 
 def reading_order(env: BuildEnvironment) -> list[str]:

@@ -8,6 +8,7 @@ import claims_table
 import execute
 import from_chapters
 import front_door
+import ledger
 import reading_order
 from docutils import nodes
 from notebook_cache import cache_folder
@@ -92,12 +93,14 @@ def setup(app: Sphinx) -> dict:
     app.connect("env-get-outdated", reading_order.read_again)
     app.connect("env-before-read-docs", reading_order.read_last)
     app.connect("doctree-read", require_alternative_text)
+    app.connect("doctree-read", ledger.gather)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", keep_punctuation_with_formulas)
     app.connect("html-page-context", set_minus_signs)
     app.connect("html-page-context", link_within_single_page)
     app.connect("build-finished", front_door.write)
+    app.add_role("checked", ledger.Checked())
     app.add_directive("claims-summary", claims_table.ClaimsSummary)
     app.add_directive("claims-table", claims_table.ClaimsTable)
     app.add_directive("build-chapters", build_record.Chapters)
