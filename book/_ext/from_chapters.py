@@ -1,7 +1,7 @@
 """`{figure-of}`: a page shows what another page's notebook has drawn, by chapter and name of the figure.
 
-Nothing is copied by hand, and a name that is not there stops the build. For numbers MyST-NB's own role does this:
-{glue:text}`CHAPTER.md::KEY:.3f`.
+Nothing is copied by hand, and a name that is not there stops the build. For numbers the role `{checked}` does this,
+see `ledger`.
 """
 
 import base64
