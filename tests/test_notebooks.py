@@ -11,10 +11,12 @@ import pytest
 from notebook_cache import cached_outputs, execution_record, is_cached, open_cache
 from project import ROOT, chapters, notebooks
 
-from helpers.claims import claims_in
+from helpers import claims
 
-# What a page can show, and the values that are kept for the text.
-SHOWN = re.compile(r"text/(plain|html|markdown|latex)|image/(png|svg\+xml)|application/papermill.record/.*")
+# What a page can show; the values that are kept for the text, and the records of claims, which stand in the ledgers.
+SHOWN = re.compile(
+    rf"text/(plain|html|markdown|latex)|image/(png|svg\+xml)|application/papermill.record/.*|{re.escape(claims.MIME)}"
+)
 # What belongs to one machine or moment: a folder, an address in memory, a kernel's number, a time, a bar of progress.
 FLEETING = re.compile(
     r"(?<![\w.:/<])/(?:home|root|Users|tmp|var|opt|usr|mnt|work)/\w|\b0x[0-9a-f]{8,}|\bipykernel_\d"
@@ -49,7 +51,7 @@ def test_chapter_says_how_much_memory_it_takes(cache, page):
 
 @pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
 def test_page_can_show_every_output(outputs, page):
-    """Sphinx is told to pass over the records of claims; nothing else may get lost with them."""
+    """Sphinx passes over the records of claims, which the ledgers show; nothing else may get lost with them."""
     for output in outputs:
         assert output.output_type == "stream" or any(map(SHOWN.fullmatch, output.data))
 
@@ -67,7 +69,7 @@ def test_page_shows_no_raw_values(outputs, page):
 
 @pytest.mark.parametrize("page", notebooks(), ids=lambda page: page.stem)
 def test_a_claim_of_the_paper_has_a_control_or_says_why_there_is_none(outputs, page):
-    bare = [claim.name for claim in claims_in(outputs) if claim.number and not claim.controls]
+    bare = [claim.name for claim in claims.claims_in(outputs) if claim.number and not claim.controls]
     assert not bare, f"control=, no_control=: got neither for {bare}"
 
 
