@@ -5,26 +5,28 @@ import io
 import logging
 from collections.abc import Callable
 
+import numpy as np
 from torch import nn
 
 from helpers import encoders, networks
 from helpers.monitor import SpectralMonitor
+from helpers.spectra import fit_power_law
 from helpers.spectra.values import SMALLEST
 
 from .case import Case, relative
 from .timing import Side, Timed
 
-Exponents = dict[str, float]  # of the tails, by the name of the matrix
+Tails = dict[str, tuple[float, int]]  # exponent and number of values of a tail, by the name of the matrix
+Spectra = dict[str, np.ndarray]  # eigenvalues of W'W, descending
 
 
 def monitored(net: nn.Module) -> Side:
     monitor = SpectralMonitor(net)
 
-    def exponents() -> Exponents:
-        table = monitor.record()
-        return dict(zip(table.name, table.alpha, strict=True))
+    def spectra() -> Spectra:
+        return {name: monitor.values(name).iloc[-1].to_numpy() ** 2 for name in monitor.record().name}
 
-    return Timed(exponents)
+    return Timed(spectra)
 
 
 def watched(net: nn.Module) -> Side:
@@ -33,12 +35,13 @@ def watched(net: nn.Module) -> Side:
 
         watcher = WeightWatcher(model=net, log_level=logging.ERROR)
 
-    def exponents() -> Exponents:
+    def tails() -> Tails:
         with _quiet():
             table = watcher.analyze(min_evals=SMALLEST)
-        return dict(zip(table.longname + ".weight", table.alpha, strict=True))
+        found = zip(table.alpha, table.num_pl_spikes.astype(int), strict=True)
+        return dict(zip(table.longname + ".weight", found, strict=True))
 
-    return Timed(exponents)
+    return Timed(tails)
 
 
 @contextlib.contextmanager
@@ -56,9 +59,15 @@ def pair(net: nn.Module) -> tuple[Side, Side]:
     return watched(net), monitored(net)
 
 
-def difference(peer: Exponents, ours: Exponents) -> float:
-    """Largest relative difference of an exponent over the matrices of the peer; KeyError if we lack one of them."""
-    return max(relative(alpha, ours[name]) for name, alpha in peer.items())
+def difference(peer: Tails, ours: Spectra) -> float:
+    """Largest relative difference of an exponent, for the tails of the peer; KeyError if we lack one of the matrices.
+
+    Of its own our fit begins the tail elsewhere, as its distance is two-sided.
+    """
+    return max(
+        relative(alpha, fit_power_law(ours[name], xmin=float(ours[name][size - 1])).alpha)
+        for name, (alpha, size) in peer.items()
+    )
 
 
 def cases() -> list[Case]:

@@ -153,6 +153,7 @@ def test_weight_watcher_finds_the_same_exponents():
     watched, ours = run_once(models.pair(net))
     assert set(watched) == {"hidden1.weight", "hidden2.weight"}
     assert models.difference(watched, ours) < 1e-6
+    assert models.difference({name: (2 * alpha, size) for name, (alpha, size) in watched.items()}, ours) > 0.1
 
 
 def test_torch_takes_the_same_step_of_muon():
