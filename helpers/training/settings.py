@@ -17,8 +17,8 @@ TRAININGS: Mapping[str, dict] = MappingProxyType(
         "SGD, small rate": dict(optimizer="sgd", lr=5.0, batch_size=20, epochs=15),
         "SGD, large rate": dict(optimizer="sgd", lr=120.0, batch_size=100, epochs=25),
         "SGD, momentum": dict(optimizer="sgd", lr=12.0, batch_size=100, epochs=25, momentum=0.9),
-        "Adam": dict(_ADAM, epochs=60),
-        "Adam, stopped early": dict(_ADAM, epochs=8),  # the same run
+        "Adam, long": dict(_ADAM, epochs=60),
+        "Adam, short": dict(_ADAM, epochs=8),  # the same run, stopped early
         "Adam, large epsilon": dict(optimizer="adam", lr=1.0, batch_size=50, epochs=20, eps=0.01, **_FAST),
         "RMSprop": dict(optimizer="rmsprop", lr=0.03, batch_size=50, epochs=15, foreach=True),
         "sign descent": dict(optimizer="adam", lr=0.03, batch_size=50, epochs=15, betas=(0.0, 0.0), **_FAST),
