@@ -101,6 +101,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("html-page-context", link_within_single_page)
     app.connect("build-finished", front_door.write)
     app.add_role("checked", ledger.Checked())
+    app.add_role("took", build_record.Took())
     app.add_directive("claims-summary", claims_table.ClaimsSummary)
     app.add_directive("claims-table", claims_table.ClaimsTable)
     app.add_directive("build-chapters", build_record.Chapters)
