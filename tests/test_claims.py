@@ -123,7 +123,7 @@ def test_a_record_holds_the_control_or_why_there_is_none():
     InteractiveShell.instance()
     try:
         with capture_output() as captured:
-            claims.check("drift", [0.2], below=1, control={"Adam": np.array([2.0, 3.0])}, source="measured")
+            claims.check("drift", [0.2], below=1, control={"Adam": [2.0, 3.0]}, source="measured")
             claims.check("drift", 0.2, below=1, no_control="a theorem", source="measured")
     finally:
         InteractiveShell.clear_instance()

@@ -62,7 +62,7 @@ def evolution(
     """HTML of spectra through training; show it with `IPython.display.HTML`.
 
     Every panel has the start in gray, the law of the start as a black line, the spectrum at the time of the slider as
-    a colored outline and an arrow at its largest value.
+    a colored outline and an arrow at its largest value where that is beyond the law by 2 percent or more.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def _panel(training: Training, law: Law, xlabel: str, alt: str) -> Panel:
     axes = Axes(limits, training.ylim, training.log, training.log, width=340, height=230, title=training.title)
     spectra = [_checks.array("spectra", values, None).double().cpu().numpy() for values in training.spectra]
     x = np.geomspace(*limits, 200) if training.log else np.linspace(*limits, 200)
-    density = law.density(x)
+    density, edge = law.density(x), law.support[-1][1]
     yticks = [10.0**k for k in range(-4, 1) if training.ylim[0] <= 10.0**k <= training.ylim[1]] if training.log else ()
     still = (
         area(axes.bars(edges, histogram(spectra[0], edges)), GRAY)
@@ -131,7 +131,7 @@ def _panel(training: Training, law: Law, xlabel: str, alt: str) -> Panel:
     moving = {
         (k,): (
             path(axes.bars(edges, histogram(values, edges)), training.color, kind="outline"),
-            axes.marks([(float(values.max()), "largest")]),
+            axes.marks([(float(values.max()), "largest")] if values.max() > 1.02 * edge else []),
         )
         for k, values in enumerate(spectra)
     }
