@@ -11,10 +11,11 @@ from pathlib import Path
 
 import nbformat
 from claims_table import table
+from docutils import nodes
 from jupyter_cache import get_cache
 from notebook_cache import execution_record, read_notebook
 from reading_order import reading_order
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 
 class BuildDirective(SphinxDirective):
@@ -37,6 +38,18 @@ class Chapters(BuildDirective):
         return self.parse_text_to_nodes("\n\n".join(parts))
 
 
+class Took(SphinxRole):
+    """``{took}`NAME` ``: what the run of this chapter took that the page shows."""
+
+    def run(self):
+        record = execution_record(
+            get_cache(self.config.nb_execution_cache_path), Path(self.env.doc2path(f"book/{self.text}"))
+        )
+        if record is None:
+            return [], [self.inliner.reporter.warning(f"took: no run of a chapter {self.text!r}", line=self.lineno)]
+        return [nodes.Text(f"{duration(record)} on one core and {record['peak_memory'] / 1e9:.1f} GB of memory")], []
+
+
 class Versions(BuildDirective):
     """Every package that `requirements.txt` pins: the version in use, and the pinned one where it is another."""
 
@@ -52,9 +65,13 @@ def parameter_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNo
 
 def cost(record: dict) -> str:
     """Time, cost and memory of a run, rounded."""
-    seconds, memory = record["seconds"], record["peak_memory"] / 1e9
-    time = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
-    return f"{time}, the cost of {record['products']:,.0f} products, {memory:.1f} GB of memory at most"
+    memory = record["peak_memory"] / 1e9
+    return f"{duration(record)}, the cost of {record['products']:,.0f} products, {memory:.1f} GB of memory at most"
+
+
+def duration(record: dict) -> str:
+    seconds = record["seconds"]
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
 
 
 def read_pins(requirements: str) -> dict[str, str]:

@@ -21,7 +21,8 @@ def main(name: str, root: Path = ROOT) -> Path:
     if taken := [path.name for path in (page, page.with_suffix(".ipynb")) if path.exists()]:
         raise ValueError(f"NAME: got {name!r}, expected one that is not taken: book/{taken[0]} is there")
     text = (root / "book" / "_template" / "chapter.md").read_text()
-    page.write_text(text.replace("-template-", f"-{name}-").replace("template_", f"{name}_"))
+    text = text.replace("-template-", f"-{name}-").replace("template_", f"{name}_")
+    page.write_text(text.replace("{took}`template`", f"{{took}}`{name}`"))
     pair = jupytext.read(page, config=jupytext.config.load_jupytext_config(str(page)))
     jupytext.write(pair, page.with_suffix(".ipynb"))
     list_in_contents(root / "_toc.yml", name)

@@ -17,7 +17,7 @@ def reading_order(env: BuildEnvironment) -> list[str]:
 
 
 def read_again(app: Sphinx, env: BuildEnvironment, added: set, changed: set, removed: set) -> list[str]:
-    """The pages whose outputs are not those that were read, and if any execution is another, those that tell of it.
+    """The pages whose execution is not the one that was read, and if any execution is another, those that tell of it.
 
     That they are read with these outputs is noted at once; `make` throws the notes of a build that fails away.
     """
@@ -25,7 +25,7 @@ def read_again(app: Sphinx, env: BuildEnvironment, added: set, changed: set, rem
     records = {name: execution_record(cache, Path(env.doc2path(name))) for name in sorted(env.found_docs)}
     before, now = getattr(env, "executions_read", {}), {name: record for name, record in records.items() if record}
     env.executions_read = now  # type: ignore[attr-defined]  # Sphinx keeps it with the pages
-    again = [name for name, record in now.items() if before.get(name, {}).get("shown") != record["shown"]]
+    again = [name for name, record in now.items() if before.get(name) != record]
     made = [name for name in env.found_docs if tells_of_others(Path(env.doc2path(name)))]
     return [name for name in again + (made if now != before else []) if name not in added]
 
