@@ -14,12 +14,11 @@ from myst_nb.core.read import read_myst_markdown_notebook
 from nbformat import NotebookNode
 from project import REPOSITORY
 
-LAST_SECTIONS = ["Where this differs from the paper", "Exercises", "Summary"]
+LAST_SECTIONS = ["Exercises", "Summary"]
+OPENING_WORDS = 170  # of prose before the first heading, at most
 EXERCISES = ["Think", "Change", "Extend"]
 MOST_LINES = 30
 MOST_CHARACTERS = 104  # of a line of code beside the contents of the page, on a screen of 1280 pixels
-TIME = r"(a|two|three|four|five|six|seven|eight|nine|ten|fifteen|twenty|thirty) (seconds?|minutes?)"
-RUNTIME = re.compile(rf"Running this notebook takes about {TIME} on (one core|two cores) and \d+ GB of memory\b")
 SETUP = re.compile(
     r"try:\n    import helpers\n"
     r"except ModuleNotFoundError:  # on Colab; elsewhere the book's environment has it\n"
@@ -48,12 +47,16 @@ class Chapter:
         return [part.strip() for part in re.split(r"\n\s*\n", self.prose) if part.strip()]
 
     @cached_property
-    def goals(self) -> str:
-        """The box in front: what is learned, what must be known, which claim is tested."""
-        box = re.search(
-            r"^```\{admonition\} In this chapter\n:class: tip\n(.*?)^```$", self.prose, re.DOTALL | re.MULTILINE
-        )
-        return box.group(1) if box else ""
+    def opening(self) -> str:
+        """All before the first heading of a section, code included."""
+        return re.split(r"^## ", self.text, maxsplit=1, flags=re.MULTILINE)[0]
+
+    @cached_property
+    def about(self) -> str:
+        """The box at the end: which claim is tested, what must be known, what a run costs."""
+        box = r"^```\{admonition\} About this chapter\n:class: note\n(.*?)^```\s*\Z"
+        found = re.search(box, self.prose, re.DOTALL | re.MULTILINE)
+        return found.group(1) if found else ""
 
     @cached_property
     def code(self) -> str:
@@ -67,33 +70,31 @@ def problems(text: str) -> list[str]:
 
 
 def opening(chapter: Chapter) -> Iterator[str]:
-    first = [*chapter.paragraphs[:4], "", "", "", ""]
-    if not re.match(r"# \S", first[0]):
+    """A title, a puzzle and its figure, before anything else."""
+    if not re.match(r"# \S", [*chapter.paragraphs, ""][0]):
         yield "opening: the first paragraph is not a title"
-    if not first[1].startswith("This chapter "):
-        yield "opening: no sentence 'This chapter ...' below the title"
-    if not RUNTIME.match(first[2]):
-        yield f"opening: the third paragraph does not match '{RUNTIME.pattern}'"
-    if not first[3].startswith("```{admonition} In this chapter"):
-        yield "opening: no box 'In this chapter' after the runtime"
+    if not re.search(r"^    name: fig-", chapter.opening, re.MULTILINE):
+        yield "opening: no figure before the first section"
+    words = len(Chapter(chapter.opening).prose.split())
+    if words > OPENING_WORDS:
+        yield f"opening: {words} words before the first section, expected at most {OPENING_WORDS}"
 
 
-def goals_box(chapter: Chapter) -> Iterator[str]:
-    goals = re.findall(r"^(\d)\. \S", chapter.goals, re.MULTILINE)
-    if "You will learn\n" not in chapter.goals or goals != ["1", "2", "3"]:
-        yield "goals: the box has no three numbered goals under 'You will learn'"
-    for words in ("You need ", "The chapter tests ", "{doc}`notation`"):
-        if words not in chapter.goals:
-            yield f"goals: the box does not say '{words.strip()}'"
+def about_box(chapter: Chapter) -> Iterator[str]:
+    if not chapter.about:
+        yield "about: no box 'About this chapter' at the end"
+    for words in ("You need ", "{doc}`notation`", "{took}`"):
+        if words not in chapter.about:
+            yield f"about: the box does not say '{words.strip()}'"
 
 
 def tested_claims(chapter: Chapter) -> Iterator[str]:
     """Every chapter checks something, and the claims of the paper that it says it tests."""
     if "claims.check(" not in chapter.code:
         yield "claims: no call of claims.check"
-    named = re.search(r"The chapter tests [^.]*?\bclaims? ([\d, and]+) of the paper", chapter.goals)
-    if not named and "The chapter tests no claim of the paper" not in chapter.goals:
-        yield "claims: the box says neither 'tests ... claim N of the paper' nor 'tests no claim of the paper'"
+    named = re.search(r"\bclaims? ([\d, and]+) of the paper", chapter.about)
+    if not named and "no claim of the paper" not in chapter.about:
+        yield "claims: the box says neither 'claim N of the paper' nor 'no claim of the paper'"
     for number in re.findall(r"\d", named.group(1) if named else ""):
         if not re.search(rf"[\"']paper, claim {number}\b", chapter.code):
             yield f"claims: the box names claim {number}, and no check has it as its source"
@@ -131,8 +132,8 @@ def device(chapter: Chapter) -> Iterator[str]:
 
 def sections(chapter: Chapter) -> Iterator[str]:
     headings = re.findall(r"^## (.+)$", chapter.prose, re.MULTILINE)
-    if headings[-3:] != LAST_SECTIONS:
-        yield f"sections: the last three are {headings[-3:]}, expected {LAST_SECTIONS}"
+    if headings[-2:] != LAST_SECTIONS:
+        yield f"sections: the last two are {headings[-2:]}, expected {LAST_SECTIONS}"
     summary = chapter.prose.split("\n## Summary\n")[-1]
     if not re.search(r"^- \S", summary, re.MULTILINE):
         yield "sections: the summary has no list"
@@ -195,6 +196,6 @@ def clocks(chapter: Chapter) -> Iterator[str]:
 
 
 RULES = (
-    opening, goals_box, tested_claims, setup_cells, parameters, device, sections, exercises, figures, cell_sizes,
+    opening, about_box, tested_claims, setup_cells, parameters, device, sections, exercises, figures, cell_sizes,
     randomness, clocks,
 )  # fmt: skip
