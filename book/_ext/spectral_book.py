@@ -9,6 +9,7 @@ import execute
 import from_chapters
 import front_door
 import ledger
+import reading_copy
 import reading_order
 from docutils import nodes
 from notebook_cache import cache_folder
@@ -115,7 +116,9 @@ def setup(app: Sphinx) -> dict:
     app.connect("html-page-context", set_minus_signs)
     app.connect("html-page-context", link_within_single_page)
     app.connect("html-page-context", enlarge_figures)
+    app.connect("html-page-context", reading_copy.open_copies, priority=900)
     app.connect("build-finished", front_door.write)
+    app.connect("build-finished", reading_copy.write)
     app.connect("build-finished", drop_old_pages)
     app.add_role("checked", ledger.Checked())
     app.add_role("took", build_record.Took())
