@@ -15,8 +15,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from torch import Tensor
 from tqdm import tqdm
 
@@ -136,7 +137,7 @@ class Report:
         rows = self.frame[self.frame["kind"] == kind]
         if rows.empty:
             raise ValueError(f"kind: got {kind!r}, expected one of {', '.join(self.kinds)}")
-        figure = Figure(figsize=(7.0 if len(rows) > 1 else 3.6, 2.9), layout="constrained")
+        figure = Figure(figsize=(5.6 if len(rows) > 1 else 3.0, 2.5), layout="constrained")
         axes = figure.subplots(1, min(len(rows), 2), squeeze=False)[0]
         if len(rows) > 1:
             self._along(axes[0], rows)
@@ -153,6 +154,7 @@ class Report:
         ax.plot(index, rows["mp_edge"] / unit, color=plots.BLACK, linestyle="--", linewidth=1)
         if values.max().max() > 3 * (rows["mp_edge"] / unit).min():
             ax.set_yscale("log")
+            _plain_numbers(ax.yaxis)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel="layer", ylabel="singular value", title="all layers")
 
@@ -175,6 +177,7 @@ class Report:
             ax.plot(x * rest, share * law.density(x) / rest, color=plots.BLACK)
         if wide:
             ax.set(xscale="log", yscale="log", xlim=edges[[0, -1]])
+            _plain_numbers(ax.xaxis)
         ax.set(xlabel="singular value", ylabel="density", title=_short(name))
 
     def html(self) -> str:
@@ -195,8 +198,8 @@ class Report:
             else "Gray, the matrix; black, the Marchenko-Pastur law with the variance that fits."
         )
         about = (
-            f"<p><code>{escape(self.checkpoint)}</code>{against}: {len(self.frame)} matrices of {len(self.kinds)} "
-            f"kinds, {len(self.left_out)} tensors left out.</p>"
+            f"<p><code>{escape(self.checkpoint)}</code>{against}: matrices: {len(self.frame)}, kinds: "
+            f"{len(self.kinds)}, tensors left out: {len(self.left_out)}.</p>"
         )
         legend = (
             "<p>Each figure shows on the left all layers of a kind: deciles of the singular values in gray, the five "
@@ -220,7 +223,7 @@ class Report:
 
     def _section(self, kind: str) -> str:
         picture = io.BytesIO()
-        self.plot(kind).savefig(picture, format="png", dpi=130)
+        self.plot(kind).savefig(picture, format="png", dpi=160)
         code = base64.b64encode(picture.getvalue()).decode()
         rows = self.frame[self.frame["kind"] == kind]
         alt = f"Spectra of the {len(rows)} matrices {kind}"
@@ -405,8 +408,15 @@ def _histogram(values: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.histogram(values, edges)[0] / (len(values) * np.diff(edges)), edges
 
 
+def _plain_numbers(axis: Axis) -> None:
+    """0.02, 0.05, 0.1 on a log axis, where powers of ten would be too few."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _short(name: str) -> str:
-    return name if len(name) <= 36 else f"…{name[-35:]}"
+    return name if len(name) <= 28 else f"…{name[-27:]}"
 
 
 def _table(rows: pd.DataFrame, with_start: bool) -> pd.DataFrame:
