@@ -11,6 +11,7 @@ import accessibility
 import pytest
 from conftest import cleared
 from project import BUILD, REPOSITORY, ROOT, chapters, is_notebook, pages
+from reading_copy import BRANCH
 from test_explorers import PAGES as EXPLORERS
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -225,14 +226,14 @@ def test_figures_that_move_stay_on_a_phone_and_on_white(visit):
                     assert part["height"] >= 24, part
 
 
-def test_launch_buttons_open_files_of_the_repository(visit):
+def test_launch_buttons_open_reading_copies(visit):
     for links in (facts["launch"] for facts in visit.facts):
         if is_notebook(ROOT / f"{visit.page}.md"):
             assert {re.search(r"colab|binder", link).group() for link in links} == {"colab", "binder"}
     for link in (link for facts in visit.facts for link in facts["launch"]):
         assert "/".join(REPOSITORY.split("/")[-2:]) in link
-        path = re.search(r"(?:blob/\w+|urlpath=lab/tree)/(.+)$", link).group(1)
-        assert path.endswith(".ipynb") and (ROOT / path).is_file(), link
+        path = re.search(rf"/{BRANCH}(?:\?urlpath=lab/tree)?/(.+)$", link).group(1)
+        assert path == f"notebooks/{Path(visit.page).name}.ipynb" and (BUILD / path).is_file(), link
 
 
 def weight(page: str) -> int:
