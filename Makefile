@@ -4,6 +4,9 @@ PYTHON3 ?= python3
 VENV ?= .venv
 PORT ?= 8000
 SEEDS ?= 31 32 33
+# Where `make notebook` opens Jupyter Lab, and what it is told besides, e.g. LAB_ARGS="--no-browser --port=9999".
+FOLDER ?= mine
+LAB_ARGS ?=
 
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -41,8 +44,11 @@ serve: book  ## Build, then show the book on http://localhost:8000
 	@$(PYTHON) -m webbrowser http://localhost:$(PORT)/ >/dev/null 2>&1 </dev/null &
 	@$(PYTHON) -m http.server --bind localhost --directory _build/html $(PORT)
 
-notebook: setup  ## Open the chapters in Jupyter Lab
-	@$(PYTHON) -m jupyter lab --LabApp.default_url=/lab/tree/book
+notebook: setup  ## Open copies of the chapters in Jupyter Lab, kept in mine/; FOLDER=book opens the chapters themselves
+	@mkdir -p $(FOLDER); for chapter in book/*.ipynb; do \
+		test -e $(FOLDER)/$${chapter#book/} || cp $$chapter $(FOLDER)/; \
+	done
+	@$(PYTHON) -m jupyter lab --LabApp.default_url=/lab/tree/$(FOLDER) $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
 
 sync: setup  ## Bring each chapter's .md and .ipynb into line
 	@$(PYTHON) -m jupytext --quiet --sync $$(grep -l kernelspec: book/*.md)
@@ -100,7 +106,8 @@ execute: setup
 # Sphinx warns about a page only when it reads it: after a failure it must read all of them again,
 # or the next build would pass.
 pages: setup
-	@$(VENV)/bin/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
+	@$(VENV)/bin/jupyter-book build . -q -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
+	@echo "The book is in _build/html/index.html"
 
 chromium:
 	@for name in chromium chromium-browser google-chrome; do \

@@ -173,7 +173,7 @@ def cell_sizes(chapter: Chapter) -> Iterator[str]:
         lines = cell.source.strip().splitlines()
         if len(lines) > MOST_LINES:
             yield f"cells: {len(lines)} lines in the cell '{lines[0]}', expected at most {MOST_LINES}"
-        folded = "hide-input" in cell.metadata.get("tags", [])
+        folded = {"hide-input", "remove-input"} & set(cell.metadata.get("tags", []))
         for line in [] if folded else lines:
             if len(line) > MOST_CHARACTERS:
                 yield f"cells: {len(line)} characters in '{line.strip()}', expected at most {MOST_CHARACTERS}"

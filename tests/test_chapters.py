@@ -54,7 +54,7 @@ def test_chapter_is_in_shape(page):
         ("randomness: no generator=", "seeds = [0, 1, 2]", "seeds = [0, 1, 2]\norder = torch.randperm(3)"),
         ("randomness: no default_rng", "seeds = [0, 1, 2]", "seeds = [0, 1, 2]\nrng = np.random.default_rng()"),
         ("clocks: no times", "seeds = [0, 1, 2]", "import time\n\nseeds = [0, 1, 2]"),
-        ("cells: 105 characters", "seeds = [0, 1, 2]", f"seeds = [0, 1, 2]  # {'a' * 84}"),
+        ("cells: 105 characters", "    below=0.01,\n    control", f"    below=0.01,  # {'a' * 86}\n    control"),
     ],
 )
 def test_what_is_out_of_shape_is_named(problem, old, new):

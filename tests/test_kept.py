@@ -354,7 +354,7 @@ def test_what_ran_while_its_code_changed_is_not_kept(clone):
     write_chapter(clone, "left", text.replace("print(", change))
     done = execute(clone)
     assert done.returncode == 1 and re.search(r"left: FAILED\n.*changed while it ran", done.stdout)
-    assert "right: unchanged" in done.stdout
+    assert "unchanged: right" in done.stdout
 
 
 def test_helpers_of_another_clone_are_refused(clone, first):

@@ -36,13 +36,17 @@ def clone(tmp_path_factory):
 def lab(clone):
     """The address of what the recipe of `make notebook` starts there."""
     recipe = subprocess.run(
-        ["make", "-n", "--no-print-directory", "notebook"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "-n", "--no-print-directory", "notebook", "FOLDER=book"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     _, *arguments = shlex.split(recipe.splitlines()[-1])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments += ["--no-browser", "--allow-root", f"--ServerApp.port={port}", "--IdentityProvider.token="]
+    arguments += ["--no-browser", f"--ServerApp.port={port}", "--IdentityProvider.token="]
     folders = {f"JUPYTER_{kind}_DIR": str(clone / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
     server = subprocess.Popen(
         [sys.executable, *arguments],

@@ -1,6 +1,9 @@
 """One address, small files, a complete table of contents."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +95,27 @@ def test_no_file_is_large():
 def test_readme_shows_what_is_there():
     shown = re.findall(r"!\[[^\]]{20,}\]\(([^)]+)\)", (ROOT / "README.md").read_text())
     assert shown and all((ROOT / picture).is_file() for picture in shown)
+
+
+def test_the_readme_shows_what_its_recipe_prints():
+    """The verdicts; a count may differ by one on another processor."""
+    text = (ROOT / "README.md").read_text()
+    code, shown = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL).group(1) for kind in ("python", "text"))
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    def words(table):
+        return [re.sub(r"\d+\.\d|\s+", " ", line).split() for line in table.splitlines()]
+
+    assert words(printed) == words(shown)
+
+
+def test_notebooks_are_opened_as_copies_that_stay(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "book").mkdir()
+    command = ["make", "notebook", f"PYTHON={sys.executable}", "--assume-old=setup", "LAB_ARGS=--version"]
+    for text, expected in (("as in the book", "as in the book"), ("changed in the book", "mine")):
+        (tmp_path / "book" / "a.ipynb").write_text(text)
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        assert (tmp_path / "mine" / "a.ipynb").read_text() == expected
+        (tmp_path / "mine" / "a.ipynb").write_text("mine")
+    assert "mine/" in (ROOT / ".gitignore").read_text().splitlines()

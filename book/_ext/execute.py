@@ -49,7 +49,7 @@ def say(line: str) -> None:
 
 
 def main(*, fresh: bool = False, report: Callable[[str], None] = say) -> int:
-    """Bring the outputs up to date, one line per notebook; returns the number of failures.
+    """Bring the outputs up to date, one line per notebook that runs; returns the number of failures.
 
     `fresh` executes every chapter, whatever is kept.
     """
@@ -64,7 +64,7 @@ def bring_up_to_date(fresh: bool, report: Callable[[str], None]) -> int:
         report(f"FAILED, the chapters would run with the helpers in {package}: run `make setup` in this clone")
         return 1
     cache = open_cache(ROOT)
-    failures, pending = 0, []
+    failures, pending, unchanged = 0, [], []
     for path in sorted((ROOT / "book").glob("*.ipynb")):
         if not same_code(path):
             failures += 1
@@ -72,7 +72,9 @@ def bring_up_to_date(fresh: bool, report: Callable[[str], None]) -> int:
         elif fresh or not reuse(cache, path):
             pending.append(path)
         else:
-            report(f"{path.stem}: unchanged")
+            unchanged.append(path.stem)
+    if unchanged:
+        report(f"unchanged: {', '.join(unchanged)}")
 
     product = product_seconds() if pending else 1.0
     pending.sort(key=lambda path: path.stat().st_size, reverse=True)  # short ones fill the gaps at the end

@@ -82,6 +82,21 @@ def link_within_single_page(app: Sphinx, pagename, templatename, context: dict, 
         context["body"] = body.replace(f'href="#document-{pagename}"', 'href="#"')
 
 
+def drop_old_pages(app: Sphinx, error: Exception | None) -> None:
+    """A page that has left the contents is served no more."""
+    if error is None and app.builder.name == "html":
+        for page in Path(app.outdir, "book").glob("*.html"):
+            if f"book/{page.stem}" not in app.env.found_docs:
+                page.unlink()
+
+
+def enlarge_figures(app: Sphinx, pagename, templatename, context: dict, doctree) -> None:
+    """A figure is a link to its image: on a phone it opens as large as one likes."""
+    if "body" in context and app.builder.name == "html":
+        image = r'(<figure\b[^>]*>\s*(?:<div[^>]*>\s*)*)(<img\b[^>]*\bsrc="([^"]+)"[^>]*>)'
+        context["body"] = re.sub(image, r'\1<a class="enlarge" href="\3">\2</a>', context["body"])
+
+
 def _content(script) -> str:
     attributes = getattr(script, "attributes", {})
     return f"{getattr(script, 'filename', script)} {attributes.get('body', '')}"
@@ -100,10 +115,13 @@ def setup(app: Sphinx) -> dict:
     app.connect("html-page-context", keep_punctuation_with_formulas)
     app.connect("html-page-context", set_minus_signs)
     app.connect("html-page-context", link_within_single_page)
+    app.connect("html-page-context", enlarge_figures)
     app.connect("html-page-context", reading_copy.open_copies, priority=900)
     app.connect("build-finished", front_door.write)
     app.connect("build-finished", reading_copy.write)
+    app.connect("build-finished", drop_old_pages)
     app.add_role("checked", ledger.Checked())
+    app.add_role("took", build_record.Took())
     app.add_directive("claims-summary", claims_table.ClaimsSummary)
     app.add_directive("claims-table", claims_table.ClaimsTable)
     app.add_directive("build-chapters", build_record.Chapters)
