@@ -6,7 +6,7 @@ import pytest
 from conftest import cleared
 from project import ROOT
 
-CALL = re.compile(r"^ *interactive\.(explorer|evolution|phase_diagram|tail_explorer)\(", re.MULTILINE)
+CALL = re.compile(r"^ *interactive\.(curve_explorer|explorer|evolution|phase_diagram|tail_explorer)\(", re.MULTILINE)
 PAGES = {path.stem: CALL.findall(path.read_text()) for path in sorted((ROOT / "book").glob("*.md"))}
 PAGES = {name: calls for name, calls in PAGES.items() if calls}
 
@@ -44,8 +44,9 @@ def notes(explorer):
     return explorer.locator(".note").all_text_contents()
 
 
-def test_the_book_has_all_four_kinds():
+def test_the_book_has_all_five_kinds():
     assert {call for calls in PAGES.values() for call in calls} == {
+        "curve_explorer",
         "explorer",
         "evolution",
         "phase_diagram",

@@ -299,3 +299,23 @@ def test_bad_samples_are_refused(name, changes):
         tail_page(**changes)
     with pytest.raises(ValueError, match=r"^values"):
         interactive.distances([1.0] * 30)
+
+
+def curves(**changes):
+    arguments = {
+        "name": "curves", "controls": {"rate": [1, 2]}, "colors": ["red", "blue"], "xlim": (1, 10), "ylim": (0, 1),
+        "xticks": [1, 10], "yticks": [0, 1], "xlabel": "step", "ylabel": "R²", "alt": "Two lines over the steps.",
+        "states": {(r,): interactive.Curves([([1, 10], [0.1 * r, 0.5])] * 2, f"Rate {r}.") for r in (1, 2)},
+    }  # fmt: skip
+    return interactive.curve_explorer(**arguments | changes)
+
+
+def test_curves_are_those_of_their_state():
+    first, second = states(curves())
+    assert first != second and "Rate 1." in str(first) and "Rate 2." in str(second)
+    assert "stroke-dasharray" in curves()
+
+
+def test_every_state_has_a_line_for_each_color():
+    with pytest.raises(ValueError, match=r"^states: got 2 lines in \(1,\), expected one for each color"):
+        curves(colors=["red"])

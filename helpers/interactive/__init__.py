@@ -4,15 +4,18 @@ The HTML stands on its own: no library, no request, sliders that the keyboard mo
 state and a table of all of them.
 """
 
+from .curves import Curves, curve_explorer
 from .histograms import Frame, explorer, frame
 from .phases import Point, phase_diagram
 from .power_laws import distances, tail_explorer
 from .trainings import Training, evolution
 
 __all__ = [
+    "Curves",
     "Frame",
     "Point",
     "Training",
+    "curve_explorer",
     "distances",
     "evolution",
     "explorer",

@@ -6,14 +6,21 @@ A Law is a probability measure, here on [0, inf): bands with a density, and atom
 
 from .first_step import OneStep, one_step, one_step_draws
 from .law import Law
+from .learning_curves import LearningCurve, RidgeCurve, WeightChange, critical_rate, kernel_ridge_curve, learning_curve
 from .limits import conjugate_kernel_law, marchenko_pastur, neural_tangent_kernel_law, sample_covariance_law
 from .spikes import Spike, spike_threshold, spiked_singular_value
 
 __all__ = [
     "Law",
+    "LearningCurve",
     "OneStep",
+    "RidgeCurve",
     "Spike",
+    "WeightChange",
     "conjugate_kernel_law",
+    "critical_rate",
+    "kernel_ridge_curve",
+    "learning_curve",
     "marchenko_pastur",
     "neural_tangent_kernel_law",
     "one_step",
