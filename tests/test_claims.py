@@ -107,6 +107,29 @@ def test_a_notebook_keeps_the_record():
     assert list(bundle) == [claims.MIME]  # nothing that a notebook would show
 
 
+@pytest.mark.parametrize(
+    "sizes, calm",
+    [
+        ({"n": 2000, "d": 1000, "h": 4000}, True),
+        ({"n": 2000, "d": 1000, "h": 1500}, False),
+        ({"n": 3000, "h": 1000}, False),  # another network, with bounds of its own
+        ({}, False),
+    ],
+)
+def test_a_reader_with_other_sizes_is_told_and_not_stopped(sizes, calm):
+    shell = InteractiveShell.instance()
+    shell.user_ns.update(sizes)
+    message = r"top value: observed 1\.5, expected above 1\.79: a bound made for n = 2000, d = 1000, h = 1500, "
+    expected = pytest.warns(UserWarning, match=message + r"not for .*h = 4000")
+    if not calm:
+        expected = pytest.raises(claims.ClaimFailed, match=r"top value.*measured")
+    try:
+        with capture_output(), expected:
+            assert claims.check("top value", 1.5, above=1.79, source="measured") == 1.5
+    finally:
+        InteractiveShell.clear_instance()
+
+
 def test_the_ledger_lists_what_was_checked_in_order():
     claims.check("drift", [0.25, 0.75], below=1, control={"Adam": [3.0, 4.0]}, source="measured")
     with pytest.raises(claims.ClaimFailed):

@@ -65,15 +65,18 @@ class Axes:
         return "".join(pieces)
 
     def marks(self, marks: Sequence[tuple[float, str]]) -> str:
-        """Named arrows that point at places on the horizontal axis; beyond its end they stay at the end."""
+        """Named arrows that point at places on the horizontal axis; beyond its end they stay at the end.
+
+        The first has a color, what it is compared with is black.
+        """
         foot = self.up(self.ylim[0])
         shapes = []
         for k, (position, name) in enumerate(marks):
             x, y = self.across(min(position, self.xlim[1])), foot - 34 - 19 * k
-            anchor = "end" if x > self.width - 60 else "middle"
+            anchor, color = "end" if x > self.width - 60 else "middle", BLACK if k else VERMILLION
             shapes.append(
-                f'<path d="M{x:.1f} {y + 4:.1f}V{foot - 2:.1f}m-4 -7l4 7 4 -7" fill="none" stroke="{VERMILLION}"/>'
-                + text(x, y, name, anchor=anchor, color=VERMILLION, size=15)
+                f'<path d="M{x:.1f} {y + 4:.1f}V{foot - 2:.1f}m-4 -7l4 7 4 -7" fill="none" stroke="{color}"/>'
+                + text(x, y, name, anchor=anchor, color=color, size=15)
             )
         return "".join(shapes)
 
