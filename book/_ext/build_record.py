@@ -71,7 +71,7 @@ def cost(record: dict) -> str:
 
 def duration(record: dict) -> str:
     seconds = record["seconds"]
-    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
 
 
 def read_pins(requirements: str) -> dict[str, str]:
