@@ -19,14 +19,14 @@ def link(page, site):
     """A link to a term, on an open page."""
     name, selector, _ = PREVIEWS["term"]
     page.goto(f"{site}/book/{name}.html")
-    return page.locator(LINK + selector).first
+    return page.locator(LINK + selector).locator("visible=true").first
 
 
 @pytest.mark.parametrize("kind", PREVIEWS)
 def test_pointer_shows_the_target(page, site, kind):
     name, selector, content = PREVIEWS[kind]
     page.goto(f"{site}/book/{name}.html")
-    page.locator(LINK + selector).first.hover()
+    page.locator(LINK + selector).locator("visible=true").first.hover()
     preview = page.get_by_role("tooltip")
     preview.wait_for()
     assert preview.locator(content).count()
@@ -58,7 +58,7 @@ def test_pointer_can_move_onto_the_preview_and_away(page, link):
 def test_copy_repeats_no_id(page, site):
     name, selector, _ = PREVIEWS["equation"]
     page.goto(f"{site}/book/{name}.html")
-    page.locator(LINK + selector).first.hover()
+    page.locator(LINK + selector).locator("visible=true").first.hover()
     page.locator("#preview").wait_for()
     assert not page.locator("#preview [id]").count()
 
