@@ -359,6 +359,8 @@ def _setting(
     readout_power: float, layers: str, centered: bool,
 ) -> _Regression:  # fmt: skip
     """The regression that training these layers is; the arguments are checked."""
+    n, d, h = integer("n", n), integer("d", d), integer("h", h)
+    noise = real("noise", noise)
     s, t = normalized(activation), _teacher(teacher)
     p = real("readout_power", readout_power, positive=True)
     if layers not in _LAYERS:
@@ -420,9 +422,8 @@ def critical_rate(
     >>> [round(laws.critical_rate("tanh", 2000, 1000, 1500, batch_size=b)) for b in (20, 100, 2000)]
     [18, 84, 291]
     """
-    n, d, h = integer("n", n), integer("d", d), integer("h", h)
     of = _setting(activation, n, d, h, "tanh", 0.0, readout_power, layers, centered=True)
-    return _critical_rate(of, _batch(batch_size, n))
+    return _critical_rate(of, _batch(batch_size, of.n))
 
 
 def _batch(batch_size: int | None, n: int) -> int:
@@ -517,11 +518,10 @@ def learning_curve(
     >>> curve.loss.round(4).tolist(), curve.test_r2.round(3).tolist()
     ([0.0855, 0.0216, 0.0012], [0.474, 0.638, 0.66])
     """
-    n, d, h = integer("n", n), integer("d", d), integer("h", h)
-    rate, noise = real("rate", rate, positive=True), real("noise", noise)
+    rate = real("rate", rate, positive=True)
     times = _steps(steps)
     of = _setting(activation, n, d, h, teacher, noise, readout_power, layers, centered)
-    size = _batch(batch_size, n)
+    size = _batch(batch_size, of.n)
     critical = _critical_rate(of, size)
     if rate >= critical:
         raise ValueError(f"rate: got {rate:g}, expected a rate below the critical rate {critical:.4g} of the law")
@@ -604,8 +604,6 @@ def kernel_ridge_curve(
     >>> curve.test_r2.round(3).tolist()
     [0.712, 0.647]
     """
-    n, d, h = integer("n", n), integer("d", d), integer("h", h)
-    noise = real("noise", noise)
     if isinstance(ridges, str) or not isinstance(ridges, Iterable):
         raise TypeError(f"ridges: got {ridges!r}, expected a list of numbers above 0")
     values = np.array([real("ridges", ridge, positive=True) for ridge in ridges])
