@@ -259,3 +259,11 @@ def test_heaviest_pages_show_at_once(browser, site):
 
     for page in sorted(pages(), key=weight)[-3:]:
         assert any(seconds(page) < 1.5 for _ in range(5)), page
+
+
+def test_search_leads_to_the_section_that_has_the_words(page, site):
+    page.goto(f"{site}/search.html?q=volterra")
+    for chapter, words in (("learning_curves", "small-batches"), ("stability_limit", "the-limit-from-the-law")):
+        link = page.locator(f"#search-results a[href*='/{chapter}.html#']")
+        link.wait_for()
+        assert words in link.get_attribute("href")
