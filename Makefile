@@ -45,9 +45,7 @@ serve: book  ## Build, then show the book on http://localhost:8000
 	@$(PYTHON) -m http.server --bind localhost --directory _build/html $(PORT)
 
 notebook: setup  ## Open copies of the chapters in Jupyter Lab, kept in mine/; FOLDER=book opens the chapters themselves
-	@mkdir -p $(FOLDER); for chapter in book/*.ipynb; do \
-		test -e $(FOLDER)/$${chapter#book/} || cp $$chapter $(FOLDER)/; \
-	done
+	@test $(FOLDER) = book || $(PYTHON) book/_ext/own_copies.py $(FOLDER)
 	@$(PYTHON) -m jupyter lab --LabApp.default_url=/lab/tree/$(FOLDER) $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
 
 sync: setup  ## Bring each chapter's .md and .ipynb into line
@@ -106,7 +104,8 @@ execute: setup
 # Sphinx warns about a page only when it reads it: after a failure it must read all of them again,
 # or the next build would pass.
 pages: setup
-	@$(VENV)/bin/jupyter-book build . -q -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
+	@mkdir -p _build
+	@$(VENV)/bin/jupyter-book build . -q -W -n --keep-going >_build/pages.log || { cat _build/pages.log; rm -rf _build/.doctrees; exit 1; }
 	@echo "The book is in _build/html/index.html"
 
 chromium:

@@ -1,6 +1,5 @@
 """The way of a reader on their own machine: a chapter in Jupyter Lab, as `make notebook` opens it."""
 
-import math
 import os
 import re
 import shlex
@@ -83,15 +82,15 @@ def page(browser, lab):
 
 def test_boxes_and_terms_are_drawn(page):
     """What is MyST in a chapter is not shown as code."""
-    box = page.locator(".jp-MarkdownCell aside", has_text="In this chapter")
-    box.wait_for()
     first = page.locator(".jp-MarkdownCell").first.inner_text()
-    assert "You will learn" in first
-    assert "{" not in first and "```" not in first
+    assert len(first.split()) > 30 and "{" not in first and "```" not in first
+    box = page.locator(".jp-MarkdownCell aside", has_text="About this chapter")
+    turn_until(page, box.is_visible)
+    assert "```" not in box.inner_text()
 
 
 def test_a_figure_of_ones_own_as_the_guide_says(page, clone):
-    """A wider network changes the figure, stops at the claim for the width of the book, and changes one line."""
+    """A wider network changes the figure, misses a claim made for the width of the book, and changes one line."""
     kept = (clone / "book/linear_width.md").read_text()
     cell = page.locator(".jp-CodeCell .cm-content", has_text=SIZES).first
     turn_until(page, cell.is_visible)
@@ -103,21 +102,18 @@ def test_a_figure_of_ones_own_as_the_guide_says(page, clone):
     page.get_by_text("Run All Cells", exact=True).first.click()
     picture = page.locator(".jp-OutputArea-output img").first
     turn_until(page, picture.is_visible)
-    told = re.compile(r"top singular value of W/√h: observed ([\d.]+), ")
-    stop = page.locator(".jp-OutputArea-output", has_text=told).first
-    turn_until(page, stop.is_visible)
-    observed = told.search(stop.text_content()).group(1)
-    h, d = (int(WIDER.split(", ")[k]) for k in (-1, -2))
-    assert float(observed) == pytest.approx(1 + math.sqrt(d / h), abs=0.02)
+    told = re.compile(r"CK at the start: top eigenvalue, tanh: observed [\d.]+, ")
+    warning = page.locator(".jp-OutputArea-output", has_text=told).first
+    turn_until(page, warning.is_visible, 5 * PATIENCE)
     page.keyboard.press("Control+s")
     page.wait_for_timeout(2000)
     assert (clone / "book/linear_width.md").read_text() == kept.replace(SIZES, WIDER)
 
 
-def turn_until(page, found) -> None:
+def turn_until(page, found, patience=PATIENCE) -> None:
     """Turn the wheel over the notebook until something is there; from the top again where it ends."""
     page.mouse.move(700, 500)
-    for step in range(PATIENCE // 500):
+    for step in range(patience // 500):
         if found():
             return
         page.mouse.wheel(0, 400 if step % 40 < 30 else -3000)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from project import REPOSITORY, ROOT, files, notebooks, pages
@@ -111,11 +112,25 @@ def test_the_readme_shows_what_its_recipe_prints():
 
 def test_notebooks_are_opened_as_copies_that_stay(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / "book").mkdir()
+    for name in ("book/_ext", "_build/html/notebooks"):
+        (tmp_path / name).mkdir(parents=True)
+    shutil.copy(ROOT / "book" / "_ext" / "own_copies.py", tmp_path / "book" / "_ext")
     command = ["make", "notebook", f"PYTHON={sys.executable}", "--assume-old=setup", "LAB_ARGS=--version"]
-    for text, expected in (("as in the book", "as in the book"), ("changed in the book", "mine")):
-        (tmp_path / "book" / "a.ipynb").write_text(text)
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-        assert (tmp_path / "mine" / "a.ipynb").read_text() == expected
-        (tmp_path / "mine" / "a.ipynb").write_text("mine")
+
+    def write(path, text, code):
+        cells = [nbformat.v4.new_markdown_cell(text, id="a"), nbformat.v4.new_code_cell(code, id="b")]
+        paired = {"jupytext": {"formats": "ipynb,md:myst"}}
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=paired), tmp_path / path)
+
+    write("book/a.ipynb", "{role}", "1")
+    write("book/b.ipynb", "{role}", "1")
+    write("_build/html/notebooks/a.ipynb", "as on the page", "1")
+    write("_build/html/notebooks/b.ipynb", "of another build", "0")
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    for name, expected in (("a", "as on the page"), ("b", "{role}")):
+        copy = nbformat.read(tmp_path / "mine" / f"{name}.ipynb", as_version=4)
+        assert copy.cells[0].source == expected and "jupytext" not in copy.metadata
+    write("mine/a.ipynb", "mine", "2")
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert nbformat.read(tmp_path / "mine" / "a.ipynb", as_version=4).cells[0].source == "mine"
     assert "mine/" in (ROOT / ".gitignore").read_text().splitlines()

@@ -103,7 +103,7 @@ class Copy:
         """A code cell of the chapter, with what the build shows of its outputs."""
         source = self.source.cells[place]
         cell = nbformat.v4.new_code_cell(source.source, metadata={"tags": list(source.metadata.get("tags", []))})
-        cell.outputs = [output for output in source.get("outputs", []) if not is_record(output)]
+        cell.outputs = [output for output in source.get("outputs", []) if not is_record(output) and not moves(output)]
         if place in self.hidden or set(FOLDED) & set(cell.metadata["tags"]):
             cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}  # in Lab, on Colab
         return cell
@@ -168,6 +168,10 @@ class Copy:
     def code_cell(self, node: nodes.container) -> list[Block]:
         """The cell, and under it the captions of what it shows."""
         captions = [self.caption(figure) for figure in node.findall(nodes.figure)]
+        if any(moves(output) for output in self.source.cells[node["cell_index"]].get("outputs", [])):
+            names = [name for figure in node.findall(nodes.figure) for name in figure["ids"]]
+            page = f"{self.address}#{names[0]}" if names else self.address
+            captions.insert(0, f"*This figure has sliders. They move [on its page]({page}), or once the cell has run.*")
         return [*self.cells_until(node["cell_index"]), *captions]
 
     def moved_cell(self, code: str) -> list[Block]:
@@ -210,7 +214,7 @@ class Copy:
             formula = f"\\begin{{aligned}}\n{formula}\n\\end{{aligned}}"
         number = self.number("displaymath", node["ids"]) or (str(node["number"]) if node.get("number") else "")
         tag = rf" \tag{{{number}}}" if number else ""
-        return f"$$\n{formula}{tag}\n$$"
+        return f"$${' '.join(formula.split())}{tag}$$"  # one line: in a quotation Lab shows the mark of every other
 
     def figure(self, node: nodes.figure) -> list[Block]:
         return [*(self.image(image) for image in node.findall(nodes.image)), self.caption(node)]
@@ -273,7 +277,8 @@ class Copy:
         self.hidden.update(block for block in inside if isinstance(block, int))
         made: list[Block] = []
         for group in grouped(inside):
-            if isinstance(group, int):
+            if isinstance(group, int) or group.startswith("<details"):
+                made += [f"**{title}**"] if not made else []
                 made.append(group)
             else:
                 made.append(f"<details>\n<summary>{html.escape(title)}</summary>\n\n{group}\n\n</details>")
@@ -315,6 +320,11 @@ class Copy:
         return f"[{text}]({urljoin(self.address, target)})" if text.strip() else text
 
 
+def moves(output: nbformat.NotebookNode) -> bool:
+    """Whether it is a figure with sliders, of which a notebook that is not trusted shows the words alone."""
+    return '<div class="explorer"' in output.get("data", {}).get("text/html", "")
+
+
 def linked(node: nodes.Node) -> bool:
     return isinstance(node, (nodes.Inline, nodes.math))
 
@@ -342,10 +352,11 @@ def in_table(text: str) -> str:
 
 
 def grouped(blocks: Iterable[Block]) -> list[Block]:
-    """Neighboring texts joined."""
+    """Neighboring texts joined, but for folds: these stay apart."""
     made: list[Block] = []
     for block in blocks:
-        if isinstance(block, str) and made and isinstance(made[-1], str):
+        apart = isinstance(block, int) or block.startswith("<details") or not made or isinstance(made[-1], int)
+        if not apart and not made[-1].startswith("<details"):
             made[-1] = f"{made[-1]}\n\n{block}"
         else:
             made.append(block)

@@ -17,12 +17,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     of.add_argument("--out", type=Path, default=Path("report.html"), help="the page (default: report.html)")
     of.add_argument("--only", default="*", metavar="PATTERN", help="matrices whose names match, as '*.attention.*'")
     options = parser.parse_args(arguments)
+    new = not options.out.exists()
     try:
         options.out.touch()  # before the work, not after it
         found = report.read(options.checkpoint, options.start, only=options.only, progress=True)
         options.out.write_text(found.html())
     except (ValueError, ImportError, OSError) as error:
         print(f"report: {error}", file=sys.stderr)
+        if new:
+            options.out.unlink(missing_ok=True)
         return 2
     print(found.summary().to_string())
     print(f"{len(found.frame)} matrices, {len(found.left_out)} tensors left out: see {options.out}")
