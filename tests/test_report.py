@@ -287,6 +287,24 @@ def test_verdicts_without_a_start(matrix, words):
     assert report.alone(spectra.describe(values, values, tuple(matrix.shape))).startswith(words)
 
 
+def test_the_exponent_stands_beside_the_calibrated_one(tmp_path):
+    """By the sum over the upper half; 1 where the matrix is random; none where this half is rounding, or equal."""
+    made = {"tall.weight": gaussian(400, 200), "wide.weight": gaussian(200, 400, seed=1)}
+    made |= {"low.weight": gaussian(60, 20) @ gaussian(20, 60), "same.weight": torch.eye(40)}
+    made["tiny.weight"] = gaussian(5, 5)
+    torch.save(made, tmp_path / "m.pt")
+    found = report.read(tmp_path / "m.pt")
+    for name in ("tall.weight", "wide.weight"):
+        logs = 2 * np.log(svd(made[name])[:100])
+        assert found.frame.loc[name, "hill"] == pytest.approx(1 + 100 / np.sum(logs - logs[-1]), rel=1e-6)
+        assert found.frame.loc[name, "calibrated"] == pytest.approx(1, abs=0.04)
+    assert found.frame.loc[["low.weight", "same.weight", "tiny.weight"], ["hill", "calibrated"]].isna().all(axis=None)
+    table = found.summary()
+    assert float(table.loc["tall.weight", "calibrated"]) == pytest.approx(1, abs=0.04)
+    assert table.loc["same.weight", "hill"] is None
+    assert ">calibrated<" in found.html()
+
+
 def test_names_in_two_checkpoints():
     assert named("a.b", ["a.b", "x.a.b"]) == "a.b"
     assert named("a.b", ["model.a.b", "a"]) == "model.a.b"

@@ -4,6 +4,7 @@ Student: W (h x d) i.i.d. N(0, 1); inputs X (n x d) i.i.d. N(0, 1) or data; feat
 A Law is a probability measure, here on [0, inf): bands with a density, and atoms.
 """
 
+from .exponents import hill_noise, hill_null
 from .first_step import OneStep, one_step, one_step_draws
 from .law import Law
 from .learning_curves import LearningCurve, RidgeCurve, WeightChange, critical_rate, kernel_ridge_curve, learning_curve
@@ -19,6 +20,8 @@ __all__ = [
     "WeightChange",
     "conjugate_kernel_law",
     "critical_rate",
+    "hill_noise",
+    "hill_null",
     "kernel_ridge_curve",
     "learning_curve",
     "marchenko_pastur",

@@ -21,7 +21,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from torch import Tensor
 from tqdm import tqdm
 
-from .. import plots, spectra, tables
+from .. import laws, plots, spectra, tables
 from ..spectra import verdicts
 from ..spectra.values import SMALLEST
 from . import checkpoint as files
@@ -30,7 +30,7 @@ from .checkpoint import Entry, UnreadableError
 # A random matrix of m singular values has a KS distance of 2 to 5 over m to the law that is fitted to it, at any size.
 RANDOM = 8.0
 
-COLUMNS = ("kind", "rows", "columns", "dtype", *verdicts.COLUMNS, "change", "verdict")
+COLUMNS = ("kind", "rows", "columns", "dtype", *verdicts.COLUMNS, "hill", "calibrated", "change", "verdict")
 
 _TAIL = (
     f"the squared values have a power law that passes the tests of distance and dynamic range, holds at least "
@@ -67,8 +67,10 @@ class Report:
         The paths; start is empty where there is none.
     frame : pandas.DataFrame
         A row for every matrix, by name: `kind`, the name without the number of the layer; `rows`, `columns`, `dtype`;
-        the columns of `spectra.describe`; `change`, the norm of the difference from the start over that of the start;
-        `verdict`. Without a start, what compares with it is NaN.
+        the columns of `spectra.describe`; `hill`, the exponent of the upper half of the squared values by
+        `spectra.hill`, and `calibrated`, the same over `laws.hill_null` of the shape, 1 where a matrix is random;
+        `change`, the norm of the difference from the start over that of the start; `verdict`. Without a start, what
+        compares with it is NaN.
     values : dict of str to array
         The singular values of every matrix, descending, not normalized.
     start_values : dict of str to array
@@ -100,18 +102,22 @@ class Report:
         return list(dict.fromkeys(self.frame["kind"]))
 
     def summary(self) -> pd.DataFrame:
-        """How often each verdict was given, for every kind of matrix.
+        """How often each verdict was given, for every kind of matrix, and its exponents.
 
         Returns
         -------
         pandas.DataFrame
-            A row for every kind: its number of matrices, and the verdicts in words.
+            A row for every kind: its number of matrices, the medians of `hill` and `calibrated` to two digits, and the
+            verdicts in words.
         """
         rows = {}
         for kind in self.kinds:
-            said = self.frame.loc[self.frame["kind"] == kind, "verdict"].map(_without_numbers)
+            part = self.frame[self.frame["kind"] == kind]
+            said = part["verdict"].map(_without_numbers)
             words = "; ".join(f"{word}: {count}" for word, count in said.value_counts(sort=False).items())
-            rows[kind] = {"matrices": len(said), "verdicts": words}
+            middle = {name: part[name].astype(float).median() for name in ("hill", "calibrated")}
+            exponents = {name: f"{x:.2f}" if math.isfinite(x) else None for name, x in middle.items()}
+            rows[kind] = {"matrices": len(said), **exponents, "verdicts": words}
         return pd.DataFrame(rows).T
 
     def plot(self, kind: str) -> Figure:
@@ -210,7 +216,7 @@ class Report:
         parts = [
             f"<h1>Spectra of {escape(Path(self.checkpoint).name)}</h1>",
             about,
-            tables.html(self.summary(), "How often each verdict was given.", corner="kind of matrix"),
+            tables.html(self.summary(), "Exponents, and how often each verdict was given.", corner="kind of matrix"),
             legend,
             kinds,
             "<h2>The rules</h2><p>A verdict is given by the first rule that applies.</p>",
@@ -347,12 +353,21 @@ def _row(
     row: dict[str, Any] = {"kind": _kind(name), "rows": entry.shape[0], "columns": entry.shape[1], "dtype": entry.dtype}
     shape = entry.shape[0], entry.shape[1]
     row |= verdicts.describe(now if before is None else before, now, shape, dtype=files.dtype(entry))
+    row |= _exponents(now, shape, row)
     if old is None:
         row["verdict"] = alone(row)
         return row | dict.fromkeys(("outliers", "bulk_drift", "mean_drift", "edge_before", "change"), math.nan)
     base = float(old.double().norm())
     row["change"] = float((matrix.double() - old.double()).norm()) / base if base else math.nan
     return row | {"verdict": verdicts.verdict(row)}
+
+
+def _exponents(now: np.ndarray, shape: tuple[int, int], row: dict[str, Any]) -> dict[str, float]:
+    """The exponent of the upper half and that over its null; NaN where this half is not above rounding, or equal."""
+    if math.isnan(row["mp_variance"]) or math.isnan(row["alpha"]):
+        return {"hill": math.nan, "calibrated": math.nan}
+    hill = spectra.hill((now / now.max()) ** 2)
+    return {"hill": hill, "calibrated": hill / laws.hill_null(shape)}
 
 
 def alone(row: dict[str, Any]) -> str:
@@ -424,7 +439,8 @@ def _table(rows: pd.DataFrame, with_start: bool) -> pd.DataFrame:
     table = pd.DataFrame(index=rows.index)
     table["verdict"] = rows["verdict"]
     table["shape"] = [f"{a} × {b}" for a, b in zip(rows["rows"], rows["columns"], strict=True)]
-    digits = {"top": 3, "stable_rank": 1, "alpha": 2, "tail_size": 0, "mp_distance": 3, "mp_outliers": 0}
+    digits = {"top": 3, "stable_rank": 1, "hill": 2, "calibrated": 2, "alpha": 2, "tail_size": 0}
+    digits |= {"mp_distance": 3, "mp_outliers": 0}
     digits |= {"change": 4, "mean_drift": 4, "outliers": 0} if with_start else {}
     for name, places in digits.items():
         numbers = rows[name].astype(float)
