@@ -80,6 +80,9 @@ def _shards(index: Path) -> dict[str, Entry]:
         raise UnreadableError(
             f"{index}: got no weight_map of names to files, expected the index of a sharded checkpoint"
         )
+    for place in places.values():
+        if not (index.parent / place).is_file():
+            raise UnreadableError(f"{index.parent / place}: there is no such file, and {index.name} names it")
     shards = {place: tensors(index.parent / place) for place in dict.fromkeys(places.values())}
     found = {}
     for name, place in places.items():

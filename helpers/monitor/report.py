@@ -182,7 +182,7 @@ class Report:
             x = np.linspace(*law.support[0], 400)[1:-1]
             ax.plot(x * rest, share * law.density(x) / rest, color=plots.BLACK)
         if wide:
-            ax.set(xscale="log", yscale="log", xlim=edges[[0, -1]])
+            ax.set(xscale="log", yscale="log", xlim=(edges[0], 1.1 * edges[-1]))
             _plain_numbers(ax.xaxis)
         ax.set(xlabel="singular value", ylabel="density", title=_short(name))
 
@@ -424,8 +424,9 @@ def _histogram(values: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _plain_numbers(axis: Axis) -> None:
-    """0.02, 0.05, 0.1 on a log axis, where powers of ten would be too few."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """0.02, 0.05, 0.1 on a log axis, where powers of ten would be too few; these alone on a long one."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
@@ -459,13 +460,13 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width"/>
 <title>Spectra of {title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222;
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222;
   background: #fff; }}
 h2 {{ margin-top: 2.5rem; font-size: 1.1rem; }}
 code {{ overflow-wrap: anywhere; }}
 img {{ max-width: 100%; height: auto; display: block; }}
-table {{ border-collapse: collapse; font-size: 0.85rem; margin: 1rem 0; }}
-th, td {{ text-align: left; padding: 0.2rem 0.7rem 0.2rem 0; border-bottom: 1px solid #ddd; }}
+table {{ border-collapse: collapse; font-size: 0.85rem; margin: 1rem 0; display: block; overflow-x: auto; }}
+th, td {{ text-align: left; min-width: 3.5rem; padding: 0.2rem 0.7rem 0.2rem 0; border-bottom: 1px solid #ddd; }}
 </style>
 </head>
 <body>
