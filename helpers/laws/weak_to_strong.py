@@ -97,7 +97,8 @@ def weak_to_strong(
     >>> [round(laws.weak_to_strong(ridge, 0.3, 2000, 2000, 1000, 1.0).slope, 3) for ridge in (0.05, 0.5, 2.0)]
     [0.585, 1.0, 1.882]
     """
-    ridge, own = real("teacher_ridge", teacher_ridge, positive=True), real("student_ridge", student_ridge, positive=True)
+    ridge = real("teacher_ridge", teacher_ridge, positive=True)
+    own = real("student_ridge", student_ridge, positive=True)
     n_teacher, n_student, d = integer("n_teacher", n_teacher), integer("n_student", n_student), integer("d", d)
     noise, free = real("noise", noise), real("free", free)
     r1, r2 = _resolvent(ridge, d / n_teacher)
