@@ -9,7 +9,7 @@ from .law import Law
 from .learning_curves import LearningCurve, RidgeCurve, WeightChange, critical_rate, kernel_ridge_curve, learning_curve
 from .limits import conjugate_kernel_law, marchenko_pastur, neural_tangent_kernel_law, sample_covariance_law
 from .spikes import Spike, spike_threshold, spiked_singular_value
-from .weak_to_strong import WeakToStrong, weak_to_strong
+from .weak_supervision import WeakToStrong, weak_to_strong
 
 __all__ = [
     "Law",
