@@ -10,6 +10,7 @@ from .law import Law
 from .learning_curves import LearningCurve, RidgeCurve, WeightChange, critical_rate, kernel_ridge_curve, learning_curve
 from .limits import conjugate_kernel_law, marchenko_pastur, neural_tangent_kernel_law, sample_covariance_law
 from .spikes import Spike, spike_threshold, spiked_singular_value
+from .weak_supervision import WeakToStrong, weak_to_strong
 
 __all__ = [
     "Law",
@@ -17,6 +18,7 @@ __all__ = [
     "OneStep",
     "RidgeCurve",
     "Spike",
+    "WeakToStrong",
     "WeightChange",
     "conjugate_kernel_law",
     "critical_rate",
@@ -31,4 +33,5 @@ __all__ = [
     "sample_covariance_law",
     "spike_threshold",
     "spiked_singular_value",
+    "weak_to_strong",
 ]
