@@ -130,6 +130,7 @@ class SpikedFeatures:
         self._scales = np.sqrt(ones if variances is None else _row("variances", variances, ones, positive=True))
         self._means, self._slopes, self._rest = self._moments(_KAPPA)
         self._shared = np.concatenate([self._means, _KAPPA * self._slopes])
+        self._last: np.ndarray | None = None  # solution of `_singular`
         self._penalties = np.concatenate([np.ones_like(ones), np.full_like(ones, self.d)])
 
     def _moments(self, kappa: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -193,22 +194,23 @@ class SpikedFeatures:
                 return None
         return None
 
-    def _near(self, location: float) -> np.ndarray:
-        """Unknowns at a real location from above, by steps toward the axis."""
-        x = None
-        for size in (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-6, _REAL):
-            x = self._solve(location * (1 + 1j * size), x)
+    def _near(self, location: float, start: np.ndarray | None = None) -> np.ndarray:
+        """Unknowns at a real location from above: from a neighbor's where that will do, else by steps to the axis."""
+        x = None if start is None else self._newton(start, location * (1 + 1j * _REAL), 0.0)
+        if x is None:
+            for size in (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-6, _REAL):
+                x = self._solve(location * (1 + 1j * size), x)
         return x
 
-    def _density(self, location: float) -> float:
-        return float(self._near(location)[: len(self._shifts)].imag.sum() * self.n / self.h / math.pi)
+    def _density(self, x: np.ndarray) -> float:
+        return float(x[: len(self._shifts)].imag.sum() * self.n / self.h / math.pi)
 
     def _inside(self, location: float) -> bool:
-        return bool(self._density(location) * location > 1e-4)
+        return self._density(self._near(location)) * location > 1e-4
 
     def _turn(self, inside: float, outside: float) -> float:
         """The edge of the bulk between two locations."""
-        while abs(inside / outside - 1) > 1e-7:
+        while abs(inside / outside - 1) > 1e-6:
             middle = math.sqrt(inside * outside)
             inside, outside = (middle, outside) if self._inside(middle) else (inside, middle)
         return math.sqrt(inside * outside)
@@ -224,7 +226,7 @@ class SpikedFeatures:
 
     def _intervals(self) -> list[tuple[float, float]]:
         """Those of the bulk, ascending."""
-        grid = self._edge * np.geomspace(1e-5, 1 - 1e-3, 80)
+        grid = self._edge * np.geomspace(1e-5, 1 - 1e-3, 50)
         inside = [self._inside(x) for x in grid]
         edges = [0.0] if inside[0] else []
         for k in range(1, len(grid)):
@@ -287,8 +289,11 @@ class SpikedFeatures:
         for low, high in self._intervals():
             angle = (np.arange(_POINTS) + 0.5) * math.pi / _POINTS
             x = (low + high) / 2 - (high - low) / 2 * np.cos(angle)
-            mass = np.array([self._density(e) for e in x]) * (high - low) / 2 * np.sin(angle)
-            c = dct(mass, type=2) / _POINTS
+            unknowns, density = None, []
+            for location in x:
+                unknowns = self._near(location, unknowns)
+                density.append(self._density(unknowns))
+            c = dct(np.array(density) * (high - low) / 2 * np.sin(angle), type=2) / _POINTS
             c[0] /= 2
             bands.append(Band(low, high, c))
         atom = 1 - math.pi * sum(band.coefficients[0] for band in bands)
@@ -296,7 +301,8 @@ class SpikedFeatures:
 
     def _singular(self, location: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Eigenvalues, ascending, and vectors of D^-1 + E omega U U' right of the bulk, and omega."""
-        x = self._near(location).real
+        self._last = self._near(location, self._last)
+        x = self._last.real
         weights = _KAPPA_WEIGHTS * self._omega(x)
         inverse = self._penalties / np.tile(x[: len(self._shifts)] * self.n, 2)
         return *np.linalg.eigh(np.diag(inverse) + (self._shared * weights) @ self._shared.T), weights / _KAPPA_WEIGHTS
