@@ -57,12 +57,7 @@ def test_linear_units_and_many_samples_show_the_spike_of_w(strength, readout):
     if spike.visible:
         assert found[0].value == pytest.approx(spike.value**2 / d, rel=1e-4)
         assert found[0].degree == 1
-        assert found[0].overlap == pytest.approx(left_of(spike, strength, h, d), rel=1e-3)
-
-
-def left_of(spike, strength, h, d):
-    """Of X W1' right / |.|, right the top left vector of W1: its cosine with X w is that of W1's right vector with w."""
-    return spike.right_overlap
+        assert found[0].overlap == pytest.approx(spike.right_overlap, rel=1e-3)  # x goes in along W1's right vector
 
 
 def test_a_step_of_the_book_is_seen_where_one_step_says():
