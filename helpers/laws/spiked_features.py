@@ -140,31 +140,31 @@ class SpikedFeatures:
         mean, slope, power = values @ _XI_WEIGHTS, values @ (_XI_WEIGHTS * _XI), values**2 @ _XI_WEIGHTS
         return mean, slope, np.maximum(power - mean**2 - slope**2, 0)
 
-    # the fixed point: t / n and T, packed into one vector
+    # the fixed point: t / h and T n / h, packed into one vector
 
     def _omega(self, x: np.ndarray) -> np.ndarray:
         """omega at the nodes of kappa, (..., m), for unknowns x (..., p)."""
         k = len(self._shifts)
         t, between = x[..., :k], x[..., k:].reshape(*x.shape[:-1], k, k)
         bulk = np.sum(self._slopes * (between @ self._slopes), axis=-2)
-        return 1 / (1 + bulk + t @ self._rest)
+        return 1 / (1 + (bulk + t @ self._rest) * self.h / self.n)
 
     def _map(self, x: np.ndarray, z: complex, tau: float = 0.0) -> np.ndarray:
         """One round of the equations; tau adds tau times the bulk of the population to K."""
         k = len(self._shifts)
         weights = _KAPPA_WEIGHTS * (self._omega(x) + tau)
         p = (self._slopes * weights[..., None, :]) @ self._slopes.T
-        t = x[..., :k] * self.n
+        t = x[..., :k] * self.h
         b = np.linalg.inv(np.eye(k) + t[..., None] * p / self.d)
         own = np.sum(p * np.swapaxes(b, -1, -2), axis=-1)  # (P B)_aa
-        new = self._widths / self.n / (weights @ self._rest.T - z + own)
+        new = self._widths / self.h / (weights @ self._rest.T - z + own)
         between = b * x[..., None, :k]
         return np.concatenate([new, between.reshape(*x.shape[:-1], k * k)], axis=-1)
 
     def _solve(self, z: complex, start: np.ndarray | None = None, tau: float = 0.0) -> np.ndarray:
         """Unknowns at z: rounds that are averaged, until Newton's method takes over."""
         if start is None:
-            t = self._widths / self.n / (1 - z)
+            t = self._widths / self.h / (1 - z)
             start = np.concatenate([t, np.diag(t).ravel()])
         x = start.astype(complex if np.iscomplexobj(z) else float)
         for _ in range(200):
@@ -205,7 +205,7 @@ class SpikedFeatures:
         return x
 
     def _density(self, x: np.ndarray) -> float:
-        return float(x[: len(self._shifts)].imag.sum() * self.n / self.h / math.pi)
+        return float(x[: len(self._shifts)].imag.sum() / math.pi)
 
     def _inside(self, location: float) -> bool:
         return self._density(self._near(location)) * location > 1e-4
@@ -269,7 +269,7 @@ class SpikedFeatures:
         if not np.isfinite(z) or (z.imag <= 0 and not (z.imag == 0 and z.real < 0)):
             raise ValueError(f"z: got {z}, expected an imaginary part above 0, or a real number below 0")
         point = z.real if z.imag == 0 else z
-        return complex(self._solve(point)[: len(self._shifts)].sum() * self.n / self.h)
+        return complex(self._solve(point)[: len(self._shifts)].sum())
 
     def law(self) -> Law:
         """The law of the eigenvalues of F'F/n: the bulk, without the outliers.
@@ -305,7 +305,7 @@ class SpikedFeatures:
         self._last = self._near(location, self._last)
         x = self._last.real
         weights = _KAPPA_WEIGHTS * self._omega(x)
-        inverse = self._penalties / np.tile(x[: len(self._shifts)] * self.n, 2)
+        inverse = self._penalties / np.tile(x[: len(self._shifts)] * self.h, 2)
         return *np.linalg.eigh(np.diag(inverse) + (self._shared * weights) @ self._shared.T), weights / _KAPPA_WEIGHTS
 
     def outliers(self) -> list[FeatureSpike]:
@@ -354,7 +354,7 @@ class SpikedFeatures:
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """Weights of U and of b_a x_e, and the least mean squared training error plus penalty."""
         x = self._solve(-ridge, tau=tau)
-        t, weights = x[: len(self._shifts)] * self.n, _KAPPA_WEIGHTS * self._omega(x)
+        t, weights = x[: len(self._shifts)] * self.h, _KAPPA_WEIGHTS * self._omega(x)
         along, across, rest = target
         shared, inverse = self._with_constant(self._shared, intercept), self._penalties / np.tile(t, 2)
         inverse = np.append(inverse, np.zeros(int(intercept)))
