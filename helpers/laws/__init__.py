@@ -9,19 +9,23 @@ from .first_step import OneStep, one_step, one_step_draws
 from .law import Law
 from .learning_curves import LearningCurve, RidgeCurve, WeightChange, critical_rate, kernel_ridge_curve, learning_curve
 from .limits import conjugate_kernel_law, marchenko_pastur, neural_tangent_kernel_law, sample_covariance_law
+from .spiked_features import FeatureSpike, SpikedFeatures, feature_spikes, ridge_error
 from .spikes import Spike, spike_threshold, spiked_singular_value
 from .weak_supervision import WeakToStrong, weak_to_strong
 
 __all__ = [
+    "FeatureSpike",
     "Law",
     "LearningCurve",
     "OneStep",
     "RidgeCurve",
     "Spike",
+    "SpikedFeatures",
     "WeakToStrong",
     "WeightChange",
     "conjugate_kernel_law",
     "critical_rate",
+    "feature_spikes",
     "hill_noise",
     "hill_null",
     "kernel_ridge_curve",
@@ -30,6 +34,7 @@ __all__ = [
     "neural_tangent_kernel_law",
     "one_step",
     "one_step_draws",
+    "ridge_error",
     "sample_covariance_law",
     "spike_threshold",
     "spiked_singular_value",
