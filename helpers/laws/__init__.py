@@ -4,19 +4,23 @@ Student: W (h x d) i.i.d. N(0, 1); inputs X (n x d) i.i.d. N(0, 1) or data; feat
 A Law is a probability measure, here on [0, inf): bands with a density, and atoms.
 """
 
+from .adam_step import AdamStep, one_adam_step, product_null
 from .exponents import hill_noise, hill_null
 from .first_step import OneStep, one_step, one_step_draws
 from .law import Law
 from .learning_curves import LearningCurve, RidgeCurve, WeightChange, critical_rate, kernel_ridge_curve, learning_curve
 from .limits import conjugate_kernel_law, marchenko_pastur, neural_tangent_kernel_law, sample_covariance_law
+from .near_interpolators import NearInterpolator, near_interpolator
 from .spiked_features import FeatureSpike, SpikedFeatures, feature_spikes, ridge_error
 from .spikes import Spike, spike_threshold, spiked_singular_value
 from .weak_supervision import WeakToStrong, weak_to_strong
 
 __all__ = [
+    "AdamStep",
     "FeatureSpike",
     "Law",
     "LearningCurve",
+    "NearInterpolator",
     "OneStep",
     "RidgeCurve",
     "Spike",
@@ -31,9 +35,12 @@ __all__ = [
     "kernel_ridge_curve",
     "learning_curve",
     "marchenko_pastur",
+    "near_interpolator",
     "neural_tangent_kernel_law",
+    "one_adam_step",
     "one_step",
     "one_step_draws",
+    "product_null",
     "ridge_error",
     "sample_covariance_law",
     "spike_threshold",
