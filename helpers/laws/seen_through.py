@@ -11,6 +11,7 @@ of its eigenvalues is the strength of a spike along phi(x), phi(z), phi its eige
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -26,7 +27,14 @@ _MOST = 2**21  # points of that grid
 _STRONGEST = 1000.0  # of theta / sqrt(h d): the grid's step is still far below 1
 
 
-def seen_through(map: Callable[[Tensor], Tensor], strength: float, h: int, d: int, *, power: int = 1) -> Spike:
+def seen_through(
+    map: Callable[[Tensor], Tensor],  # noqa: A002 - the word of the field
+    strength: float,
+    h: int,
+    d: int,
+    *,
+    power: int = 1,
+) -> Spike:
     """What the top singular triple of q(theta u w' + W) shows of the spike, for any map q of the entries.
 
     W (h x d) is i.i.d. N(0, 1), u and w are unit vectors with i.i.d. Gaussian entries, before their normalization. q is
@@ -102,6 +110,7 @@ def seen_through(map: Callable[[Tensor], Tensor], strength: float, h: int, d: in
     return Spike(spike.value, cosine * spike.left_overlap, cosine * spike.right_overlap, spike.visible)
 
 
+@lru_cache
 def _half_line() -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights for means of even functions over N(0, 1), from its positive half."""
     x, weight = (each.numpy() for each in gaussian_nodes(half_line=True))
@@ -109,14 +118,14 @@ def _half_line() -> tuple[np.ndarray, np.ndarray]:
     return x[keep], weight[keep] / weight[keep].sum()
 
 
-def _smoothed(map: Callable[[Tensor], Tensor], reach: float) -> Callable[[np.ndarray], np.ndarray]:
-    """t -> E q(xi + t) for -reach <= t <= reach, q the normalized map."""
-    if not callable(map):
-        raise TypeError(f"map: got {type(map).__name__}, expected a callable on tensors")
+def _smoothed(function: Callable[[Tensor], Tensor], reach: float) -> Callable[[np.ndarray], np.ndarray]:
+    """t -> E q(xi + t) for -reach <= t <= reach, q the normalized function."""
+    if not callable(function):
+        raise TypeError(f"map: got {type(function).__name__}, expected a callable on tensors")
     step = max(_STEP, 2 * (reach + _REACH) / _MOST)
     half = math.ceil((reach + _REACH) / step)
     y = (np.arange(-half, half) + 0.5) * step  # no point at 0, where maps jump
-    values = map(torch.from_numpy(y.copy()))
+    values = function(torch.from_numpy(y.copy()))
     if not isinstance(values, Tensor):
         raise TypeError(f"map: got {type(values).__name__} from it, expected a tensor")
     q = array("map", values, len(y)).double().cpu().numpy()
