@@ -2,10 +2,10 @@
 
 Let q be the map, centered and normalized under N(0, 1), and S(t) = E q(xi + t). The mapped matrix q(W + theta u w')
 is close to noise with entries of variance 1 plus its mean, the matrix S(theta u_i w_j). With u_i = x / sqrt(h) and
-w_j = z / sqrt(d), x and z i.i.d. N(0, 1), that mean is the kernel S(tau x z), tau = theta / sqrt(h d), times
+w_j = z / sqrt(d), x and z i.i.d. N(0, 1), that mean is the kernel S(eps x z), eps = theta / sqrt(h d), times
 sqrt(h d) as an operator on functions of a Gaussian. It takes odd functions to odd ones and even ones to even ones. Each
 of its eigenvalues is the strength of a spike along phi(x), phi(z), phi its eigenfunction, and
-`spiked_singular_value` says what is seen of it. For small tau the spike of order k has phi = He_1^k and the strength
+`spiked_singular_value` says what is seen of it. For small eps the spike of order k has phi = He_1^k and the strength
 |c_k| (2k-1)!! theta^k (h d)^((1-k)/2) / sqrt(k!), c_k the Hermite coefficients of q.
 """
 
