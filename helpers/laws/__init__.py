@@ -8,7 +8,7 @@ from .first_step import OneStep, one_step, one_step_draws
 from .law import Law
 from .learning_curves import LearningCurve, RidgeCurve, WeightChange, critical_rate, kernel_ridge_curve, learning_curve
 from .limits import conjugate_kernel_law, marchenko_pastur, neural_tangent_kernel_law, sample_covariance_law
-from .seen_through import seen_through
+from .mapped_spikes import seen_through
 from .spikes import Spike, spike_threshold, spiked_singular_value
 
 __all__ = [

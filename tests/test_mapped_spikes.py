@@ -85,7 +85,7 @@ def test_sampled_matrices_come_closer_with_size(name):
         theory = laws.seen_through(function, multiple * laws.spike_threshold(h, 2 * h // 3), h, 2 * h // 3)
         off = np.abs(found / [theory.value, 1] - [1, theory.right_overlap])
         error[h] = off.mean(0)
-        assert np.abs(found.mean(0) / [theory.value, theory.right_overlap] - 1).max() < (0.1 if h == 60 else 0.015)
+        assert np.abs(found.mean(0) / [theory.value, theory.right_overlap] - 1).max() < (0.1 if h == 60 else 0.03)
     assert (error[480] < 0.7 * error[60]).all()
 
 
