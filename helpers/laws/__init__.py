@@ -10,6 +10,7 @@ from .first_step import OneStep, one_step, one_step_draws
 from .law import Law
 from .learning_curves import LearningCurve, RidgeCurve, WeightChange, critical_rate, kernel_ridge_curve, learning_curve
 from .limits import conjugate_kernel_law, marchenko_pastur, neural_tangent_kernel_law, sample_covariance_law
+from .mapped_spikes import seen_through
 from .near_interpolators import NearInterpolator, near_interpolator
 from .spiked_features import FeatureSpike, SpikedFeatures, feature_spikes, ridge_error
 from .spikes import Spike, spike_threshold, spiked_singular_value
@@ -43,6 +44,7 @@ __all__ = [
     "product_null",
     "ridge_error",
     "sample_covariance_law",
+    "seen_through",
     "spike_threshold",
     "spiked_singular_value",
     "weak_to_strong",
