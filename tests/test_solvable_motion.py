@@ -35,8 +35,8 @@ def test_linear_network_follows_the_flow_of_its_weights(slope, sizes):
     rng, times = np.random.default_rng(0), np.array([0.0, 0.3, 1.0, 3.0, 10.0])
     v, w = (size * rng.normal(size=7) for size in sizes)
     path = laws.linear_network(v, w, **FLOW | {"slope": slope}, times=times)
-    for found, wanted in zip((path.slope, path.kernel, path.cosine), integrated(v, w, times, **FLOW | {"slope": slope})):
-        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-8)
+    wanted = integrated(v, w, times, **FLOW | {"slope": slope})
+    np.testing.assert_allclose((path.slope, path.kernel, path.cosine), wanted, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -45,8 +45,8 @@ def test_linear_network_of_layers_that_start_parallel(sign, slope):
     v, times = np.array([1.0, -2.0, 0.5]), np.array([0.0, 0.5, 2.0, 6.0])
     options = FLOW | {"slope": slope, "lr_weight": 0.5}
     path = laws.linear_network(v, sign * v, **options, times=times)
-    for found, wanted in zip((path.slope, path.kernel, path.cosine), integrated(v, sign * v, times, **options)):
-        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-8)
+    wanted = integrated(v, sign * v, times, **options)
+    np.testing.assert_allclose((path.slope, path.kernel, path.cosine), wanted, rtol=1e-6, atol=1e-8)
     late = laws.linear_network(v, sign * v, **options, times=[1e6])
     assert np.isfinite([late.slope[0], late.kernel[0]]).all()
 
