@@ -207,6 +207,17 @@ def test_depth_law_in_a_wide_network():
     np.testing.assert_allclose(np.mean(found, 0), wanted, rtol=0.06)
 
 
+def test_an_activation_may_stand_in_the_chain_twice():
+    torch.manual_seed(0)
+    bend, x, y = nn.ReLU(), torch.randn(5, 4), torch.randn(5, 1)
+    layers = [nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 1)]
+    once = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
+    twice = nn.Sequential(layers[0], bend, layers[1], bend, layers[2])
+    np.testing.assert_array_equal(measure.feature_speed(once, x, y), measure.feature_speed(twice, x, y))
+    with pytest.raises(ValueError, match="^net: got layers that share"):
+        measure.feature_speed(nn.Sequential(layers[0], bend, layers[0]), x, torch.randn(5, 4))
+
+
 def test_updates_by_name_and_frozen_parameters():
     net, x, y = two_layers()
     net.readout.requires_grad_(False)

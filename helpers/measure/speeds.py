@@ -51,8 +51,8 @@ def feature_speed(net: nn.Module, x: Tensor, y: Tensor, update: str | Mapping[st
     TypeError
         A network of another kind.
     ValueError
-        A network that has nothing to train, an unknown update, or one of another shape than its parameter; labels that
-        do not fit.
+        A network that has nothing to train, or whose layers share parameters; an unknown update, or one of another
+        shape than its parameter; labels that do not fit.
 
     References
     ----------
@@ -120,11 +120,15 @@ def _two_layers(net: TwoLayerNet, x: Tensor) -> tuple[dict[str, list[str]], Feat
 
 def _sequence(net: nn.Sequential, x: Tensor) -> tuple[dict[str, list[str]], Features]:
     """The same for a chain of modules; those that have nothing to train belong to the next one that has."""
-    parts = dict(net.named_children())
+    parts = dict(net._modules)  # named_children leaves out a module that stands here twice
     names = {
         part: [f"{part}.{name}" for name, p in module.named_parameters() if p.requires_grad]
         for part, module in parts.items()
     }
+    if len({id(p) for module in parts.values() for p in module.parameters()}) < sum(
+        len(list(module.parameters())) for module in parts.values()
+    ):
+        raise ValueError("net: got layers that share parameters, expected a chain of layers with their own")
 
     def chain(parameters: dict[str, Tensor]) -> list[Tensor]:
         z, features = x, []
