@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from helpers import kernels, measure, networks, operators
+from helpers import kernels, networks, operators
+from helpers.measure import trainings
 from helpers.kernels import layer_rules
 from helpers.kernels.gradients import Gradients
 from helpers.kernels.gram import add_gram
@@ -768,7 +769,7 @@ def test_what_enters_a_layer_is_kept_from_what_follows():
     after = (2 * kept + net.layer(2 * kept)).detach()
     torch.testing.assert_close(networks.layer_inputs(net, x), after)
     torch.testing.assert_close(kernels.conjugate_kernel(net, x, kept), after @ after.T / 4)
-    torch.testing.assert_close(measure._entering(net, x, ["layer.weight"])["layer.weight"], 2 * kept)
+    torch.testing.assert_close(trainings._entering(net, x, ["layer.weight"])["layer.weight"], 2 * kept)
     assert torch.equal(x, kept)
 
 

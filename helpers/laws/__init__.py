@@ -6,10 +6,12 @@ A Law is a probability measure, here on [0, inf): bands with a density, and atom
 
 from .adam_step import AdamStep, one_adam_step, product_null
 from .exponents import hill_noise, hill_null
+from .feature_angles import feature_angle
 from .first_step import OneStep, one_step, one_step_draws
 from .law import Law
 from .learning_curves import LearningCurve, RidgeCurve, WeightChange, critical_rate, kernel_ridge_curve, learning_curve
 from .limits import conjugate_kernel_law, marchenko_pastur, neural_tangent_kernel_law, sample_covariance_law
+from .linear_networks import LinearNetwork, linear_network
 from .mapped_spikes import seen_through
 from .near_interpolators import NearInterpolator, near_interpolator
 from .spiked_features import FeatureSpike, SpikedFeatures, feature_spikes, ridge_error
@@ -21,6 +23,7 @@ __all__ = [
     "FeatureSpike",
     "Law",
     "LearningCurve",
+    "LinearNetwork",
     "NearInterpolator",
     "OneStep",
     "RidgeCurve",
@@ -30,11 +33,13 @@ __all__ = [
     "WeightChange",
     "conjugate_kernel_law",
     "critical_rate",
+    "feature_angle",
     "feature_spikes",
     "hill_noise",
     "hill_null",
     "kernel_ridge_curve",
     "learning_curve",
+    "linear_network",
     "marchenko_pastur",
     "near_interpolator",
     "neural_tangent_kernel_law",

@@ -7,12 +7,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from . import _checks, kernels, laws, spectra
-from .data import Dataset
-from .networks import evaluation
-from .networks.two_layer import inherits, is_plain
-from .spectra.values import leading, smaller_gram, unit_of
-from .training import Run
+from .. import _checks, kernels, laws, spectra
+from ..data import Dataset
+from ..networks import evaluation
+from ..networks.two_layer import inherits, is_plain
+from ..spectra.values import leading, smaller_gram, unit_of
+from ..training import Run
 
 
 def layers(run: Run, data: Dataset) -> pd.DataFrame:
