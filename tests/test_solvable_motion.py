@@ -214,7 +214,7 @@ def test_an_activation_may_stand_in_the_chain_twice():
     once = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
     twice = nn.Sequential(layers[0], bend, layers[1], bend, layers[2])
     np.testing.assert_array_equal(measure.feature_speed(once, x, y), measure.feature_speed(twice, x, y))
-    with pytest.raises(ValueError, match="^net: got layers that share"):
+    with pytest.raises(ValueError, match=r"^net: got layers that share"):
         measure.feature_speed(nn.Sequential(layers[0], bend, layers[0]), x, torch.randn(5, 4))
 
 

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional
 
 from helpers import kernels, networks, operators
-from helpers.measure import trainings
 from helpers.kernels import layer_rules
 from helpers.kernels.gradients import Gradients
 from helpers.kernels.gram import add_gram
+from helpers.measure import trainings
 from helpers.networks import TwoLayerNet
 from helpers.networks.evaluation import inputs, telling
 
