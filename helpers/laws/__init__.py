@@ -13,7 +13,7 @@ from .learning_curves import LearningCurve, RidgeCurve, WeightChange, critical_r
 from .limits import conjugate_kernel_law, marchenko_pastur, neural_tangent_kernel_law, sample_covariance_law
 from .linear_networks import LinearNetwork, linear_network
 from .mapped_spikes import seen_through
-from .near_interpolators import NearInterpolator, near_interpolator
+from .near_interpolators import NearInterpolator, near_interpolator, near_interpolator_ridge
 from .spiked_features import FeatureSpike, SpikedFeatures, feature_spikes, ridge_error
 from .spikes import Spike, spike_threshold, spiked_singular_value
 from .weak_supervision import WeakToStrong, weak_to_strong
@@ -42,6 +42,7 @@ __all__ = [
     "linear_network",
     "marchenko_pastur",
     "near_interpolator",
+    "near_interpolator_ridge",
     "neural_tangent_kernel_law",
     "one_adam_step",
     "one_step",

@@ -26,8 +26,6 @@ class NearInterpolator(NamedTuple):
         Mean squared test error, noise of the labels included.
     norm : float
         The constant of ``|b|^2 / n^alpha``.
-    ridge : float
-        The constant of ``ridge * n^alpha``, in ``|X b - y|^2 / n + ridge |b|^2``: the penalty that stops there.
 
     Examples
     --------
@@ -38,7 +36,6 @@ class NearInterpolator(NamedTuple):
 
     test: float
     norm: float
-    ridge: float
 
 
 def near_interpolator(alpha: float, tau: float, noise: float, aspect: float = math.inf) -> NearInterpolator:
@@ -59,7 +56,7 @@ def near_interpolator(alpha: float, tau: float, noise: float, aspect: float = ma
     Returns
     -------
     NearInterpolator
-        Test error, norm and ridge in the limit of large n.
+        Test error and norm in the limit of large n; `near_interpolator_ridge` has the penalty that stops there.
 
     Raises
     ------
@@ -73,7 +70,7 @@ def near_interpolator(alpha: float, tau: float, noise: float, aspect: float = ma
     For aspect = inf, with C = (pi / alpha) / sin(pi / alpha) and D = 1 - sqrt(tau / test)::
 
         test / alpha + (1 - 1 / alpha) sqrt(tau test) = noise^2,
-        norm = test D^(alpha + 1) / (alpha C^alpha),    ridge = (C / D)^alpha sqrt(tau / test).
+        norm = test D^(alpha + 1) / (alpha C^alpha).
 
     At tau = noise^2 the test error is noise^2, and the norm zero; at tau = 0 it is alpha noise^2.
 
@@ -89,6 +86,48 @@ def near_interpolator(alpha: float, tau: float, noise: float, aspect: float = ma
     >>> round(found.test / 0.09, 3), round(found.norm, 5)
     (1.46, 0.00665)
     """
+    return NearInterpolator(*_solved(alpha, tau, noise, aspect)[:2])
+
+
+def near_interpolator_ridge(alpha: float, tau: float, noise: float, aspect: float = math.inf) -> float:
+    """The penalty with which ridge regression stops at a training error.
+
+    Parameters
+    ----------
+    alpha, tau, noise, aspect : float
+        As in `near_interpolator`.
+
+    Returns
+    -------
+    float
+        The constant of ``ridge * n^alpha``, in ``|X b - y|^2 / n + ridge |b|^2``; inf at tau = noise^2.
+
+    Raises
+    ------
+    ValueError
+        A number out of range.
+    TypeError
+        An argument that is no number.
+
+    Notes
+    -----
+    For aspect = inf it is ``(C / D)^alpha sqrt(tau / test)``, in the letters of `near_interpolator`.
+
+    References
+    ----------
+    Bach (2024); Cheng and Montanari (2024).
+
+    Examples
+    --------
+    >>> from helpers import laws
+    >>> round(laws.near_interpolator_ridge(2.0, tau=0.2 * 0.09, noise=0.3), 3)
+    2.302
+    """
+    return _solved(alpha, tau, noise, aspect)[2]
+
+
+def _solved(alpha: float, tau: float, noise: float, aspect: float) -> tuple[float, float, float]:
+    """Test error, norm and ridge; the arguments are checked."""
     if not 1 < real("alpha", alpha, positive=True) <= _STEEPEST:
         raise ValueError(f"alpha: got {alpha}, expected a number above 1 and at most {_STEEPEST}")
     noise, tau = real("noise", noise, positive=True), real("tau", tau)
@@ -98,14 +137,14 @@ def near_interpolator(alpha: float, tau: float, noise: float, aspect: float = ma
     if not least <= tau <= most:
         raise ValueError(f"tau: got {tau}, expected a number from {least:.6g} to noise^2 = {most:.6g}")
     if tau == most:
-        return NearInterpolator(most, 0.0, math.inf)
+        return most, 0.0, math.inf
     if aspect == math.inf:
         return _wide(alpha, tau, noise)
 
     k = _penalty(alpha, tau / most, aspect)
     first, second, weight = _integrals(alpha, k, aspect)
     test = most / (1 - second) if second < 1 else math.inf
-    return NearInterpolator(test, test * weight, k * (1 - first) if tau > least else 0.0)
+    return test, test * weight, k * (1 - first) if tau > least else 0.0
 
 
 def _penalty(alpha: float, share: float, c: float) -> float:
@@ -130,13 +169,13 @@ def _total(alpha: float) -> float:
     return math.pi / alpha / math.sin(math.pi / alpha)
 
 
-def _wide(alpha: float, tau: float, noise: float) -> NearInterpolator:
+def _wide(alpha: float, tau: float, noise: float) -> tuple[float, float, float]:
     """More inputs than any multiple of the samples."""
     rest = (1 - 1 / alpha) * math.sqrt(tau)
     test = (alpha / 2 * (math.sqrt(rest**2 + 4 * noise**2 / alpha) - rest)) ** 2
     used = 1 - math.sqrt(tau / test)  # D_1
     c = _total(alpha)
-    return NearInterpolator(test, test * used * (used / c) ** alpha / alpha, (c / used) ** alpha * (1 - used))
+    return test, test * used * (used / c) ** alpha / alpha, (c / used) ** alpha * (1 - used)
 
 
 def _integrals(alpha: float, k: float, c: float) -> tuple[float, float, float]:
